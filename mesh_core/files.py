@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that are whole or not there: written beside, synced, renamed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomic(path: Path, data: bytes | str, mode: int = 0o644) -> None:
+    """Replace ``path`` with ``data``; a crash leaves the old or the new file, never a part.
+
+    The file has ``mode`` from its first byte on. Raises OSError.
+    """
+    content = data.encode() if isinstance(data, str) else data
+    temporary = _beside(path)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            os.fchmod(stream.fileno(), mode)
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_directory(path.parent)
+
+
+def replace_link(link: Path, target: str) -> None:
+    """Point the symbolic link at ``target`` in one step."""
+    temporary = _beside(link)
+    temporary.symlink_to(target)
+    temporary.replace(link)
+    _sync_directory(link.parent)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+
+
+def _sync_directory(path: Path) -> None:
+    """Make a rename in ``path`` survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from mesh_core.config import load_directory, load_yaml, load_yaml_documents, parse
+from mesh_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Port:
+    number: int
+    protocol: Literal["TCP", "UDP"] = "TCP"
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    ports: tuple[Port, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+    weight: float = 1.0
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    server: Server
+    debug: bool = False
+
+
+def test_plain_data_becomes_a_tree() -> None:
+    data = {"name": "a", "ports": [{"number": 80}], "labels": {"x": "y"}, "weight": 2, "root": "/r"}
+    assert parse(Server, data, "f.yaml") == Server("a", (Port(80),), {"x": "y"}, 2.0, Path("/r"))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({}, "f.yaml: name: is required"),
+        ({"name": 5}, "f.yaml: name: expected a string, found 5"),
+        ({"name": "a", "prots": []}, "f.yaml: prots: unknown key; did you mean ports?"),
+        (
+            {"name": "a", "zz": 1},
+            "f.yaml: zz: unknown key; expected one of name, ports, labels, weight, root",
+        ),
+        ({"name": "a", "ports": {}}, "f.yaml: ports: expected a list, found a mapping"),
+        (
+            {"name": "a", "ports": [{"number": 1}, {"number": "x"}]},
+            "f.yaml: ports[1].number: expected an integer, found 'x'",
+        ),
+        (
+            {"name": "a", "ports": [{"number": True}]},
+            "f.yaml: ports[0].number: expected an integer, found True",
+        ),
+        (
+            {"name": "a", "ports": [{"number": 1, "protocol": "SCTP"}]},
+            "f.yaml: ports[0].protocol: expected TCP, UDP, found 'SCTP'",
+        ),
+        ({"name": "a", "labels": {"b": 1}}, "f.yaml: labels.b: expected a string, found 1"),
+        ([], "f.yaml: expected a mapping, found a list"),
+    ],
+)
+def test_bad_data_is_named_by_its_path(data: object, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Server, data, "f.yaml")
+    assert str(caught.value) == message
+
+
+def test_fragments_are_merged_and_owned_by_one_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("server: {name: a}\n")
+    (tmp_path / "b.yaml").write_text("debug: true\n")
+    assert load_directory(Tree, tmp_path) == Tree(Server("a"), True)
+    (tmp_path / "c.yaml").write_text("debug: false\n")
+    with pytest.raises(ConfigError, match=r"c\.yaml: debug: already given in .*b\.yaml"):
+        load_directory(Tree, tmp_path)
+
+
+def test_an_error_in_a_fragment_names_its_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("server: {nam: a}\n")
+    with pytest.raises(ConfigError, match=r"a\.yaml: server\.nam: unknown key; did you mean name"):
+        load_directory(Tree, tmp_path)
+
+
+def test_duplicate_keys_and_bad_yaml_name_the_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("a: 1\na: 2\n")
+    with pytest.raises(ConfigError, match=r"x\.yaml:2: not valid YAML: key 'a' is given twice"):
+        load_yaml(path)
+    path.write_text("a: [1\nb: 2\n")
+    with pytest.raises(ConfigError, match=r"x\.yaml:2: not valid YAML"):
+        load_yaml(path)
+    with pytest.raises(ConfigError, match=r"absent\.yaml: cannot be read: No such file"):
+        load_yaml(tmp_path / "absent.yaml")
+
+
+def test_streams_of_documents(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("---\na: 1\n---\n---\nb: 2\n")
+    assert load_yaml_documents(path) == [{"a": 1}, {"b": 2}]
+    with pytest.raises(ConfigError, match="expected one document, found 2"):
+        load_yaml(path)

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from grpclib.exceptions import GRPCError
+
+from mesh_core import systemd
+from mesh_core.errors import MeshError
+from mesh_core.files import replace_link, write_atomic
+from mesh_core.http import HttpServer, Request, Response, get
+from mesh_core.supervise import backoff, supervise
+from mesh_core.wire import rpc
+from mesh_core.wire.messages import NameTable
+from mesh_core.wire.types import CREATE_CERTIFICATE, LISTENER, short
+
+
+def test_a_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    write_atomic(path, "one", 0o600)
+    write_atomic(path, b"two", 0o600)
+    assert path.read_text() == "two"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [p.name for p in tmp_path.iterdir()] == ["secret"]
+    with pytest.raises(OSError):
+        write_atomic(tmp_path / "no/such/dir", "x")
+
+
+def test_a_link_is_moved_in_one_step(tmp_path: Path) -> None:
+    for target in ("one", "two"):
+        replace_link(tmp_path / "current", target)
+    assert (tmp_path / "current").readlink() == Path("two")
+
+
+def test_backoff_grows_to_its_maximum_and_spreads() -> None:
+    waits = list(itertools.islice(backoff(1, 8), 6))
+    for wait, top in zip(waits, (1, 2, 4, 8, 8, 8), strict=True):
+        assert top / 2 <= wait <= top
+
+
+class StepClock:
+    """Counts sleeps instead of sleeping."""
+
+    def __init__(self, stop_after: int) -> None:
+        self.slept: list[float] = []
+        self._stop_after = stop_after
+
+    def now(self) -> object:
+        raise AssertionError("not asked for")
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        if len(self.slept) == self._stop_after:
+            raise asyncio.CancelledError
+
+
+async def test_a_failing_task_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    runs = 0
+
+    async def fail() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise MeshError("no such file")
+        raise ValueError("a defect")
+
+    clock = StepClock(3)
+    with pytest.raises(asyncio.CancelledError):
+        await supervise("sds", fail, clock=clock)  # type: ignore[arg-type]
+    assert runs == 3
+    assert "sds: no such file" in caplog.text
+    assert "ValueError: a defect" in caplog.text
+
+
+def test_notify_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    assert systemd.notify("READY=1") is False
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        assert systemd.notify("READY=1", "STATUS=up") is True
+        assert manager.recv(100) == b"READY=1\nSTATUS=up"
+
+
+def test_the_watchdog_is_for_this_process_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "30000000")
+    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
+    assert systemd.watchdog_seconds() == 30
+    monkeypatch.setenv("WATCHDOG_PID", "1")
+    assert systemd.watchdog_seconds() is None
+
+
+async def test_http_there_and_back(tmp_path: Path) -> None:
+    async def handler(request: Request) -> Response:
+        if request.target == "/broken":
+            raise ValueError("a defect")
+        return Response(200, f"{request.method} {request.target} {request.peer}".encode())
+
+    server = HttpServer(handler)
+    await server.start("127.0.0.1", 0)
+    answer = await get("/status?x=1", port=server.port)
+    assert (answer.status, answer.body) == (200, b"GET /status?x=1 127.0.0.1")
+    assert (await get("/broken", port=server.port)).status == 500
+    await server.close()
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        on_unix = HttpServer(handler)
+        await on_unix.start(sock=listening)
+        assert (await get("/x", unix=tmp_path / "s")).body == b"GET /x "
+        await on_unix.close()
+
+
+async def test_grpc_streams_and_calls_carry_bytes(tmp_path: Path) -> None:
+    async def echo(stream: rpc.BytesStream) -> None:
+        async for message in stream:
+            await stream.send_message(message * 2)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        server = rpc.server(streams={"/a.B/Stream": echo}, unary={CREATE_CERTIFICATE: echo})
+        await server.start(sock=listening)
+        channel = rpc.unix_channel(tmp_path / "s")
+        async with rpc.open_stream(channel, "/a.B/Stream") as stream:
+            large = b"x" * 5_000_000
+            await stream.send_message(large)
+            assert await stream.recv_message() == large * 2
+            await stream.end()
+            assert await stream.recv_message() is None
+        assert await rpc.call(channel, CREATE_CERTIFICATE, b"ab", timeout=5) == b"abab"
+        with pytest.raises(GRPCError):
+            await rpc.call(channel, "/no.Such/Method", b"", timeout=5)
+        channel.close()
+        server.close()
+        await server.wait_closed()
+
+
+def test_istio_messages_have_istios_field_numbers() -> None:
+    table = NameTable()
+    table.table["a.b"].ips.append("10.0.0.1")
+    table.table["a.b"].shortname = "a"
+    inner = b"\x0a\x08" + b"10.0.0.1" + b"\x1a\x01a"
+    entry = b"\x0a\x03a.b" + b"\x12" + bytes([len(inner)]) + inner
+    assert table.SerializeToString() == b"\x0a" + bytes([len(entry)]) + entry
+
+
+def test_short_names_of_types() -> None:
+    assert short(LISTENER) == "Listener"
