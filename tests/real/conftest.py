@@ -1,0 +1,75 @@
+"""The demo's lab, joined by site.yml: these tests use it as its operator would.
+
+They run on `make demo`'s hosts (or `make real`, which brings them up first) and leave them as
+they found them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+HOSTS = ("control", "web", "api-1", "api-2", "outsider", "gateway", "db")
+
+
+class Lab:
+    """The hosts of the demo, by name."""
+
+    def run(
+        self, host: str, command: str, *, timeout: float = 60, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a shell command on a host; its output is part of the failure's message."""
+        done = subprocess.run(
+            ["podman", "exec", "-i", f"mesh-lab-{host}", "sh", "-c", command],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"{host}: {command}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def podman(self, *arguments: str, timeout: float = 120) -> None:
+        """Stop, start or restart a host: what a power switch does."""
+        subprocess.run(["podman", *arguments], check=True, capture_output=True, timeout=timeout)
+
+    def wait(self, what: str, condition: Callable[[], bool], *, seconds: float = 60) -> float:
+        """Wait for a condition; returns how long it took, fails with ``what`` when it never holds."""
+        import time
+
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            if condition():
+                return time.monotonic() - began
+            time.sleep(0.25)
+        pytest.fail(f"not within {seconds:.0f} s: {what}")
+
+    def answers(self, host: str, url: str) -> bool:
+        """Whether an HTTP call from ``host`` gets a 200."""
+        return self.run(host, f"curl -sf -m 5 -o /dev/null {url}", check=False).returncode == 0
+
+    def queries(self, host: str) -> bool:
+        """Whether PostgreSQL answers an ordinary client on ``host``."""
+        command = (
+            "PGPASSWORD=shop PGCONNECT_TIMEOUT=4 psql -h db.shop.svc.cluster.local -U shop shop "
+            "-Atc 'select count(*) from orders'"
+        )
+        return self.run(host, command, check=False).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The running lab, or a skip that says how to start it."""
+    try:
+        listed = subprocess.run(
+            ["podman", "ps", "--format", "{{.Names}}"], capture_output=True, text=True, check=False
+        ).stdout.split()
+    except FileNotFoundError:
+        pytest.skip("podman is not installed")
+    missing = [host for host in HOSTS if f"mesh-lab-{host}" not in listed]
+    if missing:
+        pytest.skip(f"the demo's lab is not up (make demo): no {', '.join(missing)}")
+    return Lab()
