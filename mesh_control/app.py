@@ -7,13 +7,12 @@ import asyncio
 import fcntl
 import logging
 import signal
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, closing, contextmanager
 from functools import partial
 from pathlib import Path
-
-from grpclib.server import Server
 
 from mesh_control.ads.server import DiscoveryServer
 from mesh_control.ca.service import CertificateService
@@ -44,6 +43,8 @@ log = logging.getLogger(__name__)
 
 # How long streams may take to end when the process stops.
 _STOP_SECONDS = 2.0
+# All hosts may come at once, after a restart.
+_BACKLOG = 1024
 
 
 class ControlPlane:
@@ -113,6 +114,7 @@ class ControlPlane:
         self._documents: tuple[Document, ...] = ()
         self._objects_read = asyncio.Event()
         self._following: asyncio.Task[None] | None = None
+        self._reloading = False
         self._background: list[asyncio.Task[None]] = []
         self.xds_port = 0
         self.status_port = 0
@@ -139,9 +141,9 @@ class ControlPlane:
         """Read the objects again now, not at the next look at their directory."""
         log.info("reading the objects again")
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._reloading = True
         if self._following:
             self._following.cancel()
-        notify("READY=1")
 
     @asynccontextmanager
     async def _tasks(self, tasks: asyncio.TaskGroup) -> AsyncIterator[None]:
@@ -180,22 +182,20 @@ class ControlPlane:
             unary={types.CREATE_CERTIFICATE: self._certificates.create_certificate},
         )
         listen = self._settings.listen
-        web, xds = Address.parse(listen.status), Address.parse(listen.xds)
-        with _listen_error("listen.status", web):
-            await self._web.start(web.host, web.port)
-        try:
-            with _listen_error("listen.xds", xds):
-                await grpc.start(xds.host, xds.port, ssl=self._serving.context)
-            self.xds_port = _port(grpc)
-            self.status_port = self._web.port
+        with (
+            closing(_listen("listen.status", listen.status)) as web,
+            closing(_listen("listen.xds", listen.xds)) as xds,
+        ):
+            self.status_port, self.xds_port = web.getsockname()[1], xds.getsockname()[1]
+            await self._web.start(sock=web)
+            await grpc.start(sock=xds, ssl=self._serving.context)
             try:
                 yield
             finally:
                 await self._discovery.close(_STOP_SECONDS)
                 grpc.close()
                 await grpc.wait_closed()
-        finally:
-            await self._web.close()
+                await self._web.close()
 
     async def _watch(self) -> None:
         """Follow the objects, from the start again after each `reload`."""
@@ -210,6 +210,9 @@ class ControlPlane:
                 self._registry.update_documents(documents)
                 self._objects_read.set()
                 log.info("%d objects in force", len(documents))
+                if self._reloading:
+                    self._reloading = False
+                    notify("READY=1")
 
     def _problems(self) -> tuple[Problem, ...]:
         return (*self._source.problems, *self._registry.problems)
@@ -245,13 +248,15 @@ def _only_one(state: Path) -> Iterator[None]:
         raise MeshError(f"{error.filename}: expected to be writable by this user") from error
 
 
-@contextmanager
-def _listen_error(setting: str, address: Address) -> Iterator[None]:
+def _listen(setting: str, text: str) -> socket.socket:
+    """Return a listening socket; ``[::]`` takes IPv4 as well. MeshError names the setting."""
+    address = Address.parse(text)
     try:
-        yield
+        return socket.create_server(
+            (address.host, address.port),
+            family=socket.AF_INET6 if ":" in address.host else socket.AF_INET,
+            backlog=_BACKLOG,
+            dualstack_ipv6=address.host == "::",
+        )
     except OSError as error:
         raise MeshError(f"{setting}: cannot listen on {address}: {error.strerror}") from error
-
-
-def _port(grpc: Server) -> int:
-    return int(grpc._server.sockets[0].getsockname()[1])

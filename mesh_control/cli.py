@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,6 +98,8 @@ def _run(options: argparse.Namespace) -> int:
 
     settings = _settings(options)
     setup_logging("mesh-control")
+    # It tells of each stream that a client ends.
+    logging.getLogger("grpclib").setLevel(logging.WARNING)
     asyncio.run(serve(settings))
     return 0
 

@@ -78,6 +78,7 @@ class Endpoint:
     locality: str = ""
     weight: int = 1
     mutual_tls: bool = True  # whether an Envoy of the mesh terminates TLS in front of it
+    healthy: bool = True  # others are sent to healthy ones only; its own listeners stay as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class Service:
     addresses: tuple[str, ...]
     ports: tuple[ServicePort, ...]
     resolution: Resolution
-    endpoints: tuple[Endpoint, ...]  # healthy ones only
+    endpoints: tuple[Endpoint, ...]  # unhealthy ones too
     service_accounts: tuple[str, ...]  # SPIFFE ids that may answer for it
     external: bool = False  # MESH_EXTERNAL: no mutual TLS
 

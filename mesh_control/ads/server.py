@@ -159,5 +159,6 @@ async def _until_expiry(stream: BytesStream, clock: Clock) -> AsyncIterator[None
 
 
 def _address(stream: BytesStream) -> str:
+    """Return the peer's IP address; IPv4 in its own form also on a socket for both families."""
     address = stream.peer.addr()
-    return str(address[0]) if isinstance(address, tuple) else ""
+    return str(address[0]).removeprefix("::ffff:") if isinstance(address, tuple) else ""

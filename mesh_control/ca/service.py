@@ -173,4 +173,4 @@ def _key_hash(csr: bytes) -> str:
 
 def _address(stream: BytesStream) -> str:
     address = stream.peer.addr() if stream.peer else None
-    return str(address[0]) if isinstance(address, tuple) else "a local caller"
+    return str(address[0]).removeprefix("::ffff:") if isinstance(address, tuple) else "somebody"

@@ -72,6 +72,7 @@ def of_member(member: Member, port: int, service_port: str) -> Endpoint:
         locality=workload.locality,
         weight=workload.weight,
         mutual_tls=member.mutual_tls,
+        healthy=workload.healthy,
     )
 
 
@@ -98,9 +99,12 @@ def plain(endpoint: Endpoint) -> Endpoint:
 
 
 def without_doubles(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
-    """Keep the first endpoint of each port, network and address: Envoy allows one."""
+    """Keep one endpoint of each port, network and address, as Envoy allows: a healthy one, the first.
+
+    A host that came back under another name may still be there under its old one.
+    """
     first: dict[tuple[str, str, str, int], Endpoint] = {}
-    for endpoint in endpoints:
+    for endpoint in sorted(endpoints, key=lambda endpoint: not endpoint.healthy):
         key = (endpoint.service_port, endpoint.network, endpoint.address, endpoint.port)
         first.setdefault(key, endpoint)
     return tuple(first.values())

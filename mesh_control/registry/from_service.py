@@ -56,7 +56,7 @@ def from_service(document: Document, around: Surroundings) -> tuple[Service, lis
             target = target_port(port, member)
             if target is None:
                 problems.append(_no_port(document, index, port, member))
-            elif member.workload.healthy:
+            else:
                 endpoints.append(of_member(member, target, port.get("name", "")))
     service = Service(
         host=host,

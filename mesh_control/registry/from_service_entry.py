@@ -85,8 +85,7 @@ def _endpoints(document: Document, host: str, members: list[Member]) -> Iterator
         inline = [{"address": host}]
     for port in _ports(document):
         for member in members:
-            if member.workload.healthy:
-                number = member.workload.ports.get(port.name, port.target)
-                yield of_member(member, number, port.name)
+            number = member.workload.ports.get(port.name, port.target)
+            yield of_member(member, number, port.name)
         for endpoint in inline:
             yield of_entry(endpoint, document.namespace, port.target, port.name)

@@ -72,7 +72,7 @@ def _members(target: Target) -> list[Endpoint]:
     members = [
         e
         for e in service.endpoints
-        if e.service_port == target.port.name and selects(labels, e.labels)
+        if e.healthy and e.service_port == target.port.name and selects(labels, e.labels)
     ]
     return sorted(members, key=lambda e: (e.address, e.port, e.workload))
 

@@ -40,7 +40,8 @@ def gateway_listeners(mesh: Mesh, proxy: Proxy) -> Iterator[listener_pb2.Listene
     by_port: dict[int, list[tuple[str, _Passage]]] = {}
     for gateway, server in _servers(mesh, proxy):
         ways = by_port.setdefault(server.port.number, [])
-        ways += [(server.port.name, way) for way in _passages(mesh, proxy, gateway, server)]
+        name = server.name or server.port.name
+        ways += [(name, way) for way in _passages(mesh, proxy, gateway, server)]
     for port, ways in sorted(by_port.items()):
         chains = list(_chains(mesh, ways))
         if chains:
@@ -90,7 +91,7 @@ def _passages(
         return
     gateway_name = f"{gateway.namespace}/{gateway.name}"
     for named in mesh.virtual_services:
-        if gateway_name not in gateways_of(named) or not _serves(server, named):
+        if gateway_name not in gateways_of(named) or not _serves(server, gateway, named):
             continue
         for route in named.spec.tls:
             for match in route.match:
@@ -132,10 +133,11 @@ def _targets(mesh: Mesh, proxy: Proxy, patterns: set[str]) -> Iterator[Target]:
             yield from targets(mesh, service, proxy.namespace)
 
 
-def _serves(server: Server, named: Named[VirtualService]) -> bool:
-    """Whether one of the server's hosts, ``host`` or ``namespace/host``, is the service's."""
+def _serves(server: Server, gateway: Named[Gateway], named: Named[VirtualService]) -> bool:
+    """Whether one of the server's hosts, ``host`` or ``namespace/host``, is the rule's."""
     for host in server.hosts:
         namespace, _, pattern = host.rpartition("/")
+        namespace = gateway.namespace if namespace == "." else namespace
         mine = namespace in ("", "*", named.namespace)
         if mine and any(covers(pattern, h) or covers(h, pattern) for h in named.spec.hosts):
             return True

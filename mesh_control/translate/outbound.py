@@ -27,14 +27,12 @@ def outbound_listeners(mesh: Mesh, proxy: Proxy) -> Iterable[listener_pb2.Listen
     Names are distinct: of two services with an address and port in common the first host's counts.
     """
     found = {"virtualOutbound": _virtual(mesh, proxy)}
-    for port in http_ports(mesh):
-        http = _http(mesh, proxy, port)
+    for number in http_ports(mesh):
+        http = _http(mesh, proxy, number)
         found[http.name] = http
     for service in mesh.services.values():
-        for service_port in service.ports:
-            tcp = (
-                None if service_port.protocol.is_http else _tcp(mesh, proxy, service, service_port)
-            )
+        for port in service.ports:
+            tcp = _tcp(mesh, proxy, service, port)
             if tcp is not None:
                 _share(found.setdefault(tcp.name, tcp), tcp)
     return found.values()
@@ -80,11 +78,13 @@ def _http(mesh: Mesh, proxy: Proxy, port: int) -> listener_pb2.Listener:
 def _tcp(
     mesh: Mesh, proxy: Proxy, service: Service, port: ServicePort
 ) -> listener_pb2.Listener | None:
-    """Return the listener of a port that is not HTTP; None when nothing would tell its calls.
+    """Return the listener of a port that is not HTTP's; None when nothing would tell its calls.
 
     Without an address of its own a service can be known by its server name, on every address of
     the port; or it is wherever the client goes (resolution NONE).
     """
+    if port.protocol.is_http:
+        return None
     addresses = usable(proxy, service.addresses)
     by_name = port.protocol in (Protocol.TLS, Protocol.HTTPS) and not addresses
     if not (addresses or by_name or service.resolution is Resolution.NONE):

@@ -123,22 +123,8 @@ class Translator:
 
 
 def translate(snapshot: MeshSnapshot, proxy: Proxy) -> Resources:
-    """Return what ``proxy`` is to have; for many proxies call a `SharedTranslate` instead."""
+    """Return what ``proxy`` is to have; for many proxies keep one `Translator` per snapshot."""
     return Translator(snapshot).resources(proxy)
-
-
-class SharedTranslate:
-    """`translate` with the same arguments and results, quick for many proxies of one snapshot."""
-
-    def __init__(self) -> None:
-        self._snapshot: MeshSnapshot | None = None
-        self._translator: Translator | None = None
-
-    def __call__(self, snapshot: MeshSnapshot, proxy: Proxy) -> Resources:
-        """Return what ``proxy`` is to have; remembers the last snapshot only."""
-        if self._translator is None or self._snapshot is not snapshot:
-            self._snapshot, self._translator = snapshot, Translator(snapshot)
-        return self._translator.resources(proxy)
 
 
 def _clusters(

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
+from mesh_control.translate.api.values import ExportTo
+
 
 class Simple(StrEnum):
     UNSPECIFIED = "UNSPECIFIED"
@@ -114,3 +116,4 @@ class DestinationRule:
     host: str
     traffic_policy: TrafficPolicy | None = None
     subsets: tuple[Subset, ...] = ()
+    export_to: tuple[ExportTo, ...] = ()

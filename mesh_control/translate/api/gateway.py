@@ -35,6 +35,7 @@ class Server:
     port: ServerPort
     hosts: tuple[str, ...]
     tls: ServerTls
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,24 @@ translation knows what it can make of them.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from mesh_control.translate.api.values import Cidr, parse_duration
+from mesh_control.translate.api.values import Cidr, Regex, parse_duration
 from mesh_core.errors import ConfigError
 
 T = TypeVar("T")
 
-_PARSERS: Mapping[type, Callable[[str], object]] = {timedelta: parse_duration, Cidr: Cidr.parse}
+_PARSERS: Mapping[type, Callable[[str], object]] = {
+    timedelta: parse_duration,
+    Cidr: Cidr.parse,
+    Regex: Regex.parse,
+}
 _LABELS: Mapping[type, str] = {
     str: "a string",
     int: "an integer",
@@ -143,6 +148,11 @@ def _map_key(hint: type, key: object, where: str) -> str | int:
 
 
 def _fields(cls: type[Any]) -> list[tuple[dataclasses.Field[Any], Any]]:
+    return _fields_of(typing.cast(Hashable, cls))
+
+
+@functools.cache  # a fact about the class; working it out is most of the time of reading
+def _fields_of(cls: Any) -> list[tuple[dataclasses.Field[Any], Any]]:
     hints = typing.get_type_hints(cls)
     return [(field, hints[field.name]) for field in dataclasses.fields(cls)]
 

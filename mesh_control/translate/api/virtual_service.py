@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from mesh_control.translate.api.values import ExportTo, Regex
+
 
 @dataclass(frozen=True, slots=True)
 class StringMatch:
-    """One of exact, prefix, regex; none of them: the thing is present."""
+    """One of exact, prefix, regex; none of them, or the regex ``*``: the thing is present."""
 
     exact: str | None = None
     prefix: str | None = None
-    regex: str | None = None
+    regex: Regex | None = None
 
     def __post_init__(self) -> None:
         if sum(v is not None for v in (self.exact, self.prefix, self.regex)) > 1:
@@ -76,6 +78,10 @@ class HttpMatch:
     source_labels: Mapping[str, str] = field(default_factory=dict)
     source_namespace: str = ""
 
+    def __post_init__(self) -> None:
+        if self.uri is not None and self.uri.regex == "*":
+            raise ValueError("uri.regex: expected a regular expression such as .*, found '*'")
+
 
 @dataclass(frozen=True, slots=True)
 class Redirect:
@@ -109,7 +115,7 @@ class DirectResponse:
 
 @dataclass(frozen=True, slots=True)
 class RegexRewrite:
-    match: str
+    match: Regex
     rewrite: str
 
 
@@ -222,6 +228,7 @@ class TcpRoute:
 class VirtualService:
     hosts: tuple[str, ...]
     gateways: tuple[str, ...] = ("mesh",)
+    export_to: tuple[ExportTo, ...] = ()
     http: tuple[HttpRoute, ...] = ()
     tls: tuple[TlsRoute, ...] = ()
     tcp: tuple[TcpRoute, ...] = ()

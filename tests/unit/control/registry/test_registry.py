@@ -75,8 +75,9 @@ def test_the_shop(registry: Registry) -> None:
     snapshot = registry.snapshot()
     assert list(snapshot.services) == [API, DB, ISTIOD, "web.shop.svc.cluster.local"]
     api = snapshot.services[API]
-    assert [(e.address, e.port, e.labels) for e in api.endpoints] == [
-        ("10.231.1.21", 8080, {"app": "api", "version": "v1"})
+    assert [(e.address, e.port, e.labels, e.healthy) for e in api.endpoints] == [
+        ("10.231.1.21", 8080, {"app": "api", "version": "v1"}, True),
+        ("10.231.1.22", 8080, {"app": "api", "version": "v2"}, False),
     ]
     assert api.service_accounts == ("spiffe://cluster.local/ns/shop/sa/api",)
     (database,) = snapshot.services[DB].endpoints
@@ -95,7 +96,7 @@ def test_the_shop(registry: Registry) -> None:
     assert [len(documents) for documents in counts] == [1, 2, 1]
     assert [d.name for d in snapshot.authorization_policies] == ["api", "db"]
     registry.health("connection of api-2", True)
-    assert len(registry.snapshot().services[API].endpoints) == 2
+    assert all(endpoint.healthy for endpoint in registry.snapshot().services[API].endpoints)
 
 
 def test_a_snapshot_is_built_once_and_its_version_follows_the_content(

@@ -84,9 +84,9 @@ def test_a_service_selects_workloads_of_its_namespace_by_all_labels() -> None:
     assert endpoint.mutual_tls
 
 
-def test_unhealthy_workloads_are_no_endpoints_but_their_accounts_stay() -> None:
+def test_unhealthy_workloads_are_marked_and_their_accounts_stay() -> None:
     service = one(SELECTING, member("1", healthy=False))
-    assert service.endpoints == ()
+    assert [endpoint.healthy for endpoint in service.endpoints] == [False]
     assert service.service_accounts == ("spiffe://td/ns/shop/sa/api",)
 
 
@@ -204,7 +204,8 @@ def test_an_entry_selects_workloads() -> None:
         member("3", healthy=False),
         kind="ServiceEntry",
     )
-    assert targets(service) == [("10.0.0.1", 1443), ("10.0.0.2", 8443)]
+    assert targets(service) == [("10.0.0.1", 1443), ("10.0.0.2", 8443), ("10.0.0.3", 8443)]
+    assert [endpoint.healthy for endpoint in service.endpoints] == [True, True, False]
     assert service.service_accounts == ("spiffe://td/ns/shop/sa/api",)
 
 

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a probe says when it did not find the application well."""
+
+from __future__ import annotations
+
+
+class Unhealthy(Exception):  # noqa: N818 - an answer of the application, not an error of ours
+    """The application answered that it is not well; the text is for people."""

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from mesh_agent.identity.keys import open_worker
+from mesh_agent.identity.model import IdentityError
+from mesh_agent.identity.worker import answer
+from mesh_core import pki
+
+URI = "spiffe://cluster.local/ns/shop/sa/api"
+
+
+async def test_a_request_is_signed_and_its_certificate_read(tmp_path: Path) -> None:
+    authority = pki.Authority.open(tmp_path, "cluster.local")
+    async with open_worker() as worker:
+        key, csr = await worker.new_request(URI)
+        chain = authority.issue(csr, uris=[URI], lifetime=timedelta(hours=1))
+        details = await worker.read(key, chain[0].encode())
+        assert details.spiffe_id == URI
+        assert details.not_after - details.not_before == timedelta(hours=1) + pki.CLOCK_SKEW
+        with pytest.raises(IdentityError, match="not for the private key"):
+            await worker.read(pki.new_key(), chain[0].encode())
+        with pytest.raises(IdentityError, match="expected one SPIFFE id"):
+            nameless = authority.issue(csr, dns=["x"], lifetime=timedelta(hours=1))
+            await worker.read(key, nameless[0].encode())
+
+
+def test_nonsense_is_answered_with_an_error() -> None:
+    assert "error" in answer({"do": "read", "key": "", "chain": ""})
