@@ -4,15 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, closing
 from functools import partial
-from pathlib import Path
 
 from mesh_control.ads.server import DiscoveryServer
 from mesh_control.ca.service import CertificateService
@@ -48,7 +45,10 @@ _BACKLOG = 1024
 
 
 class ControlPlane:
-    """All parts, made and not yet running. MeshError when the state directory is not usable."""
+    """All parts, made and not yet running.
+
+    MeshError or OSError when the state directory is not usable.
+    """
 
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self._settings = settings
@@ -99,6 +99,7 @@ class ControlPlane:
         )
         overview = Overview(
             trust_domain=trust_domain,
+            cluster_id=settings.cluster_id,
             since=clock.now(),
             documents=lambda: self._documents,
             problems=self._problems,
@@ -188,7 +189,7 @@ class ControlPlane:
         ):
             self.status_port, self.xds_port = web.getsockname()[1], xds.getsockname()[1]
             await self._web.start(sock=web)
-            await grpc.start(sock=xds, ssl=self._serving.context)
+            await grpc.start(sock=xds, ssl=self._serving.context, backlog=_BACKLOG)
             try:
                 yield
             finally:
@@ -219,33 +220,6 @@ class ControlPlane:
 
     def _ailments(self) -> list[str]:
         return [f"{task.get_name()} has ended" for task in self._background if task.done()]
-
-
-async def serve(settings: Settings) -> None:
-    """Run the control plane in this process: SIGTERM and SIGINT end it, SIGHUP reads objects."""
-    with _only_one(settings.state):
-        plane = ControlPlane(settings)
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, plane.reload)
-        await plane.run(stop)
-
-
-@contextmanager
-def _only_one(state: Path) -> Iterator[None]:
-    """Hold the state directory: two processes would spend tokens twice."""
-    path = state / "lock"
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-    except BlockingIOError as error:
-        raise MeshError(f"{state}: another mesh-control is running on it") from error
-    except PermissionError as error:
-        raise MeshError(f"{error.filename}: expected to be writable by this user") from error
 
 
 def _listen(setting: str, text: str) -> socket.socket:

@@ -93,7 +93,7 @@ def _settings(options: argparse.Namespace) -> Settings:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from mesh_control.app import serve
+    from mesh_control.process import serve
     from mesh_core.systemd import setup_logging
 
     settings = _settings(options)

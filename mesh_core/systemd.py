@@ -31,7 +31,8 @@ def notify(*assignments: str) -> bool:
         address = "\0" + address[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
         try:
-            channel.sendto("\n".join(assignments).encode(), address)
+            # A manager that is busy must not hold up the loop.
+            channel.sendto("\n".join(assignments).encode(), socket.MSG_DONTWAIT, address)
         except OSError as error:
             logging.getLogger(__name__).warning("systemd was not notified: %s", error)
             return False

@@ -28,6 +28,7 @@ class Overview:
         self,
         *,
         trust_domain: str,
+        cluster_id: str,
         since: datetime,
         documents: Callable[[], Sequence[Document]],
         problems: Callable[[], Sequence[Problem]],
@@ -38,6 +39,7 @@ class Overview:
         authority: Authority,
     ) -> None:
         self._trust_domain = trust_domain
+        self._cluster_id = cluster_id
         self._since = since
         self._documents = documents
         self._problems = problems
@@ -53,6 +55,7 @@ class Overview:
         return {
             "version": __version__,
             "trust_domain": self._trust_domain,
+            "cluster_id": self._cluster_id,
             "since": _time(self._since),
             "mesh": snapshot.version,
             "objects": status.objects_by_kind(self._documents()),

@@ -141,4 +141,7 @@ def _configuration(server_name: str | None = None) -> Configuration:
         _keepalive_time=30.0,
         _keepalive_timeout=10.0,
         _keepalive_permit_without_calls=True,
+        # Without these grpclib stops asking an idle peer, and one that lost its power stays.
+        _http2_max_pings_without_data=0,
+        _http2_min_sent_ping_interval_without_data=25,
     )

@@ -113,6 +113,14 @@ def test_several_calls_of_a_host_outside_of_the_mesh(server: _Server) -> None:
     assert result["results"][0]["name"].startswith("127.0.0.1:")
 
 
+def test_a_call_without_an_answer_is_not_repeated(server: _Server) -> None:
+    call = {"url": "http://no-such-host.invalid/", "expect": "allowed", "count": 40}
+    other = {"url": "http://SERVER/", "expect": "allowed", "plaintext": True, "count": 3}
+    lost, found = _run(server, call, other)["results"]
+    assert (lost["ok"], lost["outcome"], lost["count"]) == (False, "unreachable", 1)
+    assert (found["ok"], found["count"]) == (True, 3)
+
+
 def test_check_mode_makes_the_calls_too(server: _Server) -> None:
     call = {"url": "http://SERVER/", "expect": "allowed", "plaintext": True}
     assert _run(server, call, check=True)["results"][0]["ok"] is True

@@ -154,7 +154,9 @@ def test_what_counts_as_closed(
 @pytest.mark.parametrize("scheme", ["http", "postgres", "tcp"])
 def test_silence(serve: Server, host: str, scheme: str) -> None:
     done = threading.Event()
-    found = _call(f"{scheme}://{host}:{serve(lambda _: bool(done.wait(5)) and None)}", 0.2)
+    found = _call(
+        f"{scheme}://{host}:{serve(lambda _connection: bool(done.wait(5)) and None)}", 0.2
+    )
     done.set()
     assert (found.kind, found.reason) == (seen.SILENT, "connected, but no answer within 0.2 s")
 
@@ -220,7 +222,7 @@ def test_more_calls_than_ports(serve: Server, host: str) -> None:
     port = serve(_http("200 OK", "x"))
     ports = ProofPorts(0)
     target = parse_target(f"http://{host}:{port}/some?path")
-    found = [make_attempt(target, ports, 5) for _ in range(len(PROOF_PORTS) + 20)]
+    found = [make_attempt(target, ports, 5) for _number in range(len(PROOF_PORTS) + 20)]
     assert {attempt.kind for attempt in found} == {seen.ANSWERED}
     assert {attempt.port for attempt in found} == set(PROOF_PORTS)
 

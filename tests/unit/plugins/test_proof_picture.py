@@ -155,7 +155,7 @@ def test_many_hosts_that_are_alike_are_one_node(make_report: Make) -> None:
 
 
 def test_long_lists_of_numbers_are_cut(make_report: Make, verify_run: dict[str, Any]) -> None:
-    calls = [dict(verify_run["calls"][9], to=["web"]) for _ in range(11)]
+    calls = [dict(verify_run["calls"][9], to=["web"]) for _number in range(11)]
     made = {"outsider": {"results": [dict(verify_run["made"]["outsider"]["results"][0])] * 11}}
     for index in range(1, 11, 2):
         calls[index]["to"] = ["db"]

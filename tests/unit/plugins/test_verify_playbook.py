@@ -138,7 +138,7 @@ def test_a_mesh_that_is_not(verify: _Verify, port: int) -> None:
     ]
     run = verify(calls)
     assert run.returncode == 2, run.stdout + run.stderr
-    assert "3 of 4 calls did not go as expected: 1 (web ->" in run.stdout + run.stderr
+    assert "3 of 4 calls did not go as expected: 1 web ->" in run.stdout + run.stderr
     first, second, third, fourth = verify.proof()["calls"]
     assert first["reason"] == "expected refused, found allowed: hello"
     assert "nothing shows mutual TLS" in second["reason"]

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Envoy, started with the agent's bootstrap on private sockets and free ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mesh_agent.envoy.admin import EnvoyAdmin
+from mesh_agent.envoy.bootstrap import bootstrap
+from mesh_agent.settings import AgentSettings, Paths
+from mesh_core import http
+
+# A network and a /var/log of its own; for root and for anyone who may have namespaces.
+_ALONE = (
+    *("unshare", "--map-root-user", "--net", "--mount", "sh", "-ec"),
+    'ip link set lo up; mount -t tmpfs none /var/log; mkdir /var/log/mesh-proxy; exec "$@"',
+    "sh",
+)
+
+
+@dataclass(slots=True)
+class Envoy:
+    """A running Envoy."""
+
+    process: asyncio.subprocess.Process
+    paths: Paths
+    log: Path
+
+    @property
+    def admin(self) -> EnvoyAdmin:
+        """Its administration interface."""
+        return EnvoyAdmin(self.paths.admin_socket)
+
+    async def names(self, kind: str) -> dict[str, str]:
+        """Names of what is in force (``clusters``, ``listeners``, ``endpoints``) -> version."""
+        try:
+            answer = await http.get("/config_dump?include_eds", unix=self.paths.admin_socket)
+        except OSError:
+            return {}
+        found: dict[str, str] = {}
+        for config in json.loads(answer.body)["configs"]:
+            if kind == "clusters":
+                for each in config.get("dynamic_active_clusters", []):
+                    found[each["cluster"]["name"]] = each["version_info"]
+            elif kind == "listeners":
+                for each in config.get("dynamic_listeners", []):
+                    if "active_state" in each:
+                        found[each["name"]] = each["active_state"]["version_info"]
+            else:
+                for each in config.get("dynamic_endpoint_configs", []):
+                    found[each["endpoint_config"]["cluster_name"]] = each.get("version_info", "")
+        return found
+
+    async def stat(self, name: str) -> int:
+        """The value of one statistic, 0 if it was never touched."""
+        answer = await http.get(f"/stats?filter=^{name}$", unix=self.paths.admin_socket)
+        _, _, value = answer.body.decode().strip().rpartition(": ")
+        return int(value or 0)
+
+
+@asynccontextmanager
+async def running_envoy(
+    binary: Path,
+    settings: AgentSettings,
+    paths: Paths,
+    directory: Path,
+    *,
+    alone: bool = False,
+) -> AsyncIterator[Envoy]:
+    """Start Envoy; it is killed afterwards. ``alone``: with all ports and log files."""
+    config: dict[str, Any] = bootstrap(settings, paths)
+    for listener in config["static_resources"]["listeners"]:
+        listener["address"]["socket_address"] |= {"address": "127.0.0.1", "port_value": 0}
+        listener["additional_addresses"] = []
+    paths.admin_socket.parent.mkdir(parents=True, exist_ok=True)
+    file, log = directory / "bootstrap.json", directory / "envoy.log"
+    file.write_text(json.dumps(config))
+    with log.open("ab") as stream:
+        process = await asyncio.create_subprocess_exec(
+            *(_ALONE if alone else ()),
+            *(str(binary), "-c", str(file), "--concurrency", "1", "--disable-hot-restart"),
+            *("-l", "info"),
+            stdout=stream,
+            stderr=stream,
+        )
+    try:
+        yield Envoy(process, paths, log)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
