@@ -169,6 +169,12 @@ def test_one_odd_call_of_many_decides() -> None:
     assert found["status"] == 503
 
 
+def test_answers_that_are_not_spread_as_wanted() -> None:
+    found = judge(_wanted(spread={"v1": 1, "v2": 1}), [(_OK, _SEEN)] * 20)
+    assert (found["ok"], found["outcome"]) == (False, "allowed")
+    assert found["reason"].startswith("v1 gave 20 of 20 answers, expected about 10")
+
+
 def test_one_missing_line_of_many_decides() -> None:
     found = judge(_wanted(), [(_OK, _SEEN), (_OK, None)])
     assert not found["ok"]

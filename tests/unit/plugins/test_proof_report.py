@@ -27,12 +27,14 @@ def _fail(run: dict[str, Any], host: str, turn: int, **changes: Any) -> None:
 
 def _poisoned(run: dict[str, Any]) -> None:
     """Everything that comes from elsewhere holds what must not get out."""
+    run["made"] = {host + _EVIL: task for host, task in run["made"].items()}
     for call in run["calls"]:
         call["name"] = _EVIL
+        call["from"] += _EVIL
         call["url"] = call["url"].rstrip("/") + "/" + _EVIL
     for task in run["made"].values():
         for result in task["results"]:
-            result.update(body=_EVIL, reason=_EVIL, answers={_EVIL: 1}, ok=False)
+            result.update(body=f"body: {_EVIL}", reason=_EVIL, answers={_EVIL: 1}, ok=False)
             for end in result["endpoints"]:
                 end.update(peer=_EVIL, serial=_EVIL, tls=_EVIL)
 
@@ -52,12 +54,14 @@ class _Page(HTMLParser):
         self.names: set[str] = set()
         self.links: list[str] = []
         self.ids: list[str] = []
+        self.attributes: set[str] = set()
         self.feed(text)
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.names.add(tag)
         values = dict(attrs)
+        self.attributes |= values.keys()
         self.links += [values[key] or "" for key in ("href", "src") if key in values]
         self.ids += [values["id"] or ""] if "id" in values else []
         if tag not in self._VOID:
@@ -171,6 +175,8 @@ def test_the_page_is_whole_and_alone(
     page = _Page(text)
     assert page.open == []
     assert "script" not in page.names
+    # A quotation mark that got out of an attribute would make others of what follows it.
+    assert {name for name in page.attributes if not re.fullmatch("[a-z][a-z0-9-]*", name)} == set()
     assert {"svg", "table", "style"} <= page.names
     # Every reference is to a place in the page itself.
     assert page.links

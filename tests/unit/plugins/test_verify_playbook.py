@@ -147,6 +147,17 @@ def test_a_mesh_that_is_not(verify: _Verify, port: int) -> None:
     assert fourth["ok"] is True
 
 
+def test_a_host_without_python_is_told(verify: _Verify) -> None:
+    calls = [
+        {"from": host, "url": "tcp://127.0.0.1:1", "expect": "refused"}
+        for host in ("web", "outsider")
+    ]
+    run = verify(calls, "-e", "ansible_python_interpreter=/no/python")
+    assert run.returncode == 2
+    assert "2 of 2 calls did not go as expected" in run.stdout + run.stderr
+    assert {call["outcome"] for call in verify.proof()["calls"]} == {"not made"}
+
+
 def test_an_unknown_host_is_named_before_any_call(verify: _Verify, port: int) -> None:
     calls = [
         {"from": "web", "url": f"tcp://127.0.0.1:{port}", "expect": "allowed"},

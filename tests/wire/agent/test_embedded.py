@@ -15,14 +15,8 @@ from grpclib.exceptions import GRPCError
 
 from mesh_agent.envoy.bootstrap import bootstrap
 from mesh_agent.health.state import HealthReport
-from mesh_agent.settings import (
-    AgentSettings,
-    ControlPlaneSettings,
-    IdentitySettings,
-    Paths,
-    PortSettings,
-    WorkloadSettings,
-)
+from mesh_agent.identity.settings import ControlPlaneSettings, IdentitySettings
+from mesh_agent.settings import AgentSettings, Paths, PortSettings, WorkloadSettings
 from mesh_core.wire import messages, rpc, types
 from tests.wire.agent.support.host import running_host
 from tests.wire.agent.support.plane import until

@@ -17,7 +17,8 @@ from envoy.service.discovery.v3 import discovery_pb2
 from mesh_agent.identity import client
 from mesh_agent.identity.client import CertificateClient, SigningError
 from mesh_agent.identity.keys import open_worker
-from mesh_agent.settings import AgentSettings, ControlPlaneSettings, Endpoint, Paths
+from mesh_agent.identity.settings import ControlPlaneSettings, Endpoint
+from mesh_agent.settings import AgentSettings, Paths
 from mesh_core import pki
 from mesh_core.wire import rpc, types
 from tests.wire.agent.support.host import running_host

@@ -95,6 +95,25 @@ async def test_what_keeps_it_from_starting_is_one_line(agent: Unit, plane: Plane
     assert line.startswith("mesh-agent: control_plane.root_certificate: expected PEM certificates")
 
 
+async def test_a_taken_status_port_takes_nothing_else(agent: Unit, plane: Plane) -> None:
+    other = await asyncio.start_server(echo, "127.0.0.1", agent.status_port)
+    await agent.start()
+    await until(lambda: plane.proofs)
+    expected = f"status: cannot listen on 127.0.0.1:{agent.status_port}: Address already in use"
+    await until(lambda: expected in agent.log.read_text())
+    other.close()
+    await other.wait_closed()
+
+    async def answers() -> bool:
+        try:
+            return bool(await agent.status())
+        except OSError:
+            return False
+
+    await until(answers)
+    assert "Traceback" not in agent.log.read_text()
+
+
 @pytest.mark.needs_envoy
 async def test_killed_again_and_again_under_load_nothing_is_lost(
     agent: Unit,
@@ -162,6 +181,9 @@ async def test_killed_again_and_again_under_load_nothing_is_lost(
         assert status["ready"], status["lacks"]
         assert status["control_plane"]["source"] == "live"
         assert plane.proofs == ["token"]
+        assert await agent.end(signal.SIGTERM) == 0
+        assert "Traceback" not in agent.log.read_text()
+        assert await envoy.names("listeners") == {"l": "1"}
     assert min(done["calls"], done["names"], done["pushes"]) > 100, done
     server.close()
     await server.wait_closed()

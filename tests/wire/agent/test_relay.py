@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
@@ -62,13 +62,6 @@ async def configured(
             lambda: host.held() == {"Cluster": 2, "ClusterLoadAssignment": 2, "Listener": 1}
         )
         yield host, envoy
-
-
-def version_of(envoy: Envoy, kind: str, name: str) -> Callable[[], Awaitable[str | None]]:
-    async def find() -> str | None:
-        return (await envoy.names(kind)).get(name)
-
-    return find
 
 
 async def has(envoy: Envoy, kind: str, expected: dict[str, str]) -> None:
@@ -243,15 +236,29 @@ async def test_what_envoy_refuses_is_named_passed_on_and_not_kept(
         assert "Didn't find a registered implementation" in refusal.message
         await until(lambda: plane.client.of(types.LISTENER)[-1].HasField("error_detail"))
         assert host.relay.record.counts.refusals == {"Listener": 1}
-        del plane.resources[types.LISTENER]["bad"]
-        plane.put(types.LISTENER, "l", "3", listener("l", 0, "b"))
-        await plane.push()
-        await until(lambda: not host.relay.record.refusals)
-        await until(version_of(envoy, "listeners", "l"))
+        # Envoy takes the good part, without telling its version.
+        assert await envoy.target_of("l") == "b"
+    # What was good in the refused update is kept for the next start, the rest is not.
     await plane.stop()
-    async with running_host(settings, paths), start_envoy() as envoy:
+    async with running_host(settings, paths) as host, start_envoy() as envoy:
         await until(envoy.admin.live)
-        assert await envoy.names("listeners") == {"l": "3"}
+        assert await envoy.names("listeners") == {"l": "2"}
+        assert host.relay.record.refusals == ()
+        plane.put(types.LISTENER, "bad", "2", listener("bad", 0, "a"))
+        await plane.start()
+        await has(envoy, "listeners", {"l": "2", "bad": "2"})
+
+
+async def test_an_unreadable_response_does_no_harm(
+    plane_with_resources: Plane, settings: AgentSettings, paths: Paths, start_envoy: StartEnvoy
+) -> None:
+    plane = plane_with_resources
+    async with configured(settings, paths, start_envoy) as (host, envoy):
+        await plane.client.stream.send_message(b"\xff\xff nonsense")
+        plane.put(types.CLUSTER, "a", "2", cluster("a", "2s"))
+        await plane.push()
+        await has(envoy, "clusters", {"a": "2", "b": "1"})
+        assert host.relay.streams == 1
 
 
 async def test_a_new_stream_of_envoy_takes_over(

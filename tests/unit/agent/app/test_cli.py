@@ -52,7 +52,7 @@ def config(tmp_path: Path) -> Path:
     content = {
         "control_plane": {"addresses": ["c:15012"], "root_certificate": str(root)},
         "workload": {
-            "name": "api-1", "namespace": "shop", "service_account": "api", "addresses": ["10.0.0.1"]
+            "name": "api-1", "namespace": "shop", "service_account": "a", "addresses": ["10.0.0.1"],
         },
         "status": {"port": 1},
     }  # fmt: skip

@@ -29,18 +29,21 @@ def held(tmp_path: Path) -> Iterator[list[socket.socket]]:
 
 def test_inherited_ones_are_told_apart(held: list[socket.socket], tmp_path: Path) -> None:
     udp, xds, tcp, sds = held
-    found = sockets.sort(held, Paths(run=tmp_path))
+    found = sockets.sort(held, Paths(run=tmp_path), dns=True)
     assert found == sockets.Sockets(sds, xds, (udp, tcp))
 
 
 def test_a_missing_one_is_named(held: list[socket.socket], tmp_path: Path) -> None:
-    udp, xds, tcp, _ = held
+    udp, xds, tcp, sds = held
     with pytest.raises(
         MeshError, match=r"mesh-agent.socket: expected .*sds.sock, found .*xds.sock"
     ):
-        sockets.sort([udp, xds, tcp], Paths(run=tmp_path))
+        sockets.sort([udp, xds, tcp], Paths(run=tmp_path), dns=True)
     with pytest.raises(MeshError, match="found none"):
-        sockets.sort([udp, tcp], Paths(run=tmp_path))
+        sockets.sort([udp, tcp], Paths(run=tmp_path), dns=True)
+    with pytest.raises(MeshError, match="expected a UDP and a TCP socket for DNS"):
+        sockets.sort([xds, sds, udp], Paths(run=tmp_path), dns=True)
+    assert sockets.sort([xds, sds], Paths(run=tmp_path), dns=False).dns == ()
 
 
 def test_its_own_are_for_the_group_and_replace_stale_ones(tmp_path: Path) -> None:

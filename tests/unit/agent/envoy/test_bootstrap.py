@@ -11,14 +11,9 @@ import pytest
 
 from mesh_agent.dns.settings import DnsSettings
 from mesh_agent.envoy.bootstrap import bootstrap
-from mesh_agent.settings import (
-    AgentSettings,
-    ControlPlaneSettings,
-    Paths,
-    PortSettings,
-    StatusSettings,
-    WorkloadSettings,
-)
+from mesh_agent.identity.settings import ControlPlaneSettings
+from mesh_agent.settings import AgentSettings, Paths, PortSettings, WorkloadSettings
+from mesh_agent.status.settings import StatusSettings
 
 API = AgentSettings(
     control_plane=ControlPlaneSettings(addresses=("10.231.1.10:15012", "10.231.1.12:15012")),

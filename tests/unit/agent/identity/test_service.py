@@ -15,8 +15,8 @@ from mesh_agent.identity.client import SigningError
 from mesh_agent.identity.keys import KeyWorker
 from mesh_agent.identity.model import CertificateDetails, Identity, IdentityState
 from mesh_agent.identity.service import IdentityService
+from mesh_agent.identity.settings import Endpoint, IdentitySettings
 from mesh_agent.identity.store import IdentityStore
-from mesh_agent.settings import Endpoint, IdentitySettings
 from mesh_core.identity import SpiffeId
 from tests.wire.agent.support.clock import START, StepClock
 
@@ -267,6 +267,26 @@ async def test_a_token_of_another_workload_is_named(tmp_path: Path) -> None:
     assert "takes this host for spiffe://cluster.local/ns/shop/sa/web" in error
     assert f"configured as {ME}" in error
     assert case.store.kept is None
+
+
+async def test_a_clock_that_is_behind_is_the_problem_not_the_token(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = Case(tmp_path, [])
+    begin = START + timedelta(minutes=10)
+    details = CertificateDetails(str(ME), "0", begin, begin + timedelta(hours=1))
+    case.store.kept = Identity(details, START, Path("old"), b"k", b"c", b"r")
+    with caplog.at_level(logging.ERROR):
+        case.service.load()
+    status = case.service.status()
+    expected = "begins at 2030-01-01 00:10:00 UTC, but it is 2030-01-01 00:00:00 UTC on this host"
+    assert expected in str(status.last_error)
+    assert expected in caplog.text
+    assert (status.state, status.needs_token) == (IdentityState.NONE, False)
+    assert case.service.valid is None
+    case.clock.passed = 601
+    status = case.service.status()
+    assert (status.state, status.last_error) == (IdentityState.VALID, None)
 
 
 async def test_an_unreadable_token_is_named(tmp_path: Path) -> None:

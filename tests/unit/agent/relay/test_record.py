@@ -39,7 +39,7 @@ def test_a_refusal_stands_until_the_resource_is_accepted(
 ) -> None:
     record = Record(StepClock())
     with caplog.at_level(logging.ERROR):
-        record.refused(types.LISTENER, ("a", "b"), "listener(s) b: bad")
+        assert record.refused(types.LISTENER, ("a", "b"), "listener(s) b: bad") == ("b",)
     assert "Envoy refuses Listener b: listener(s) b: bad" in caplog.text
     record.accepted(types.LISTENER, ("a",))
     record.accepted(types.CLUSTER, ("b",))

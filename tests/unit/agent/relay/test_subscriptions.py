@@ -164,6 +164,30 @@ def test_names_that_do_not_exist_are_remembered_until_they_do() -> None:
     assert subscription.absent == set()
 
 
+def test_what_is_asked_for_again_is_not_claimed() -> None:
+    state = Subscriptions()
+    state.request(request(types.ENDPOINT, ["a", "b"]))
+    accept(state, types.ENDPOINT, {"a": "1"}, "1")
+    state.request(request(types.ENDPOINT, ["a"]))
+    ((_, names, versions, _),) = opening(state, {(types.ENDPOINT, "a"): "1"})
+    assert (names, versions) == (["a", "b"], {})
+
+
+def test_an_update_without_the_refused_part() -> None:
+    state = Subscriptions()
+    state.request(request(types.LISTENER))
+    state.response(response(types.LISTENER, "1", {"good": "1", "bad": "1"}, ["old"]), HERE)
+    update = state.request(request(types.LISTENER, nonce="1", error="bad: no")).judged
+    assert update is not None
+    rest = update.without(["bad"])
+    assert rest.names == ("good", "old")
+    state.take(rest)
+    subscription = state.get(types.LISTENER)
+    assert subscription is not None
+    assert subscription.versions == {"good": "1"}
+    assert subscription.accepted
+
+
 def test_a_type_that_envoy_did_not_ask_for_is_not_asked_for() -> None:
     state = Subscriptions()
     state.response(response(types.ENDPOINT, "1", {"a": "1"}), HERE)

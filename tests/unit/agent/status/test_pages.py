@@ -12,8 +12,9 @@ from mesh_agent.envoy.admin import EnvoyAdmin, EnvoyError
 from mesh_agent.health.service import HealthStatus
 from mesh_agent.identity.model import IdentityState, IdentityStatus
 from mesh_agent.identity.service import IdentityService
+from mesh_agent.identity.settings import ControlPlaneSettings
 from mesh_agent.relay.record import Record
-from mesh_agent.settings import AgentSettings, ControlPlaneSettings, WorkloadSettings
+from mesh_agent.settings import AgentSettings, WorkloadSettings
 from mesh_agent.status.exposition import Sample
 from mesh_agent.status.report import DnsPart, Report
 from mesh_agent.status.table import render

@@ -13,19 +13,14 @@ from mesh_agent.health.state import HealthReport
 from mesh_agent.identity.client import CertificateClient
 from mesh_agent.identity.keys import open_worker
 from mesh_agent.identity.service import IdentityService
+from mesh_agent.identity.settings import ControlPlaneSettings, IdentitySettings
 from mesh_agent.identity.store import IdentityStore
 from mesh_agent.relay.companion import Companion
 from mesh_agent.relay.lastgood import LastGood
 from mesh_agent.relay.service import RelayService
 from mesh_agent.relay.upstream import Connector
 from mesh_agent.sds.service import SecretService
-from mesh_agent.settings import (
-    AgentSettings,
-    ControlPlaneSettings,
-    IdentitySettings,
-    Paths,
-    WorkloadSettings,
-)
+from mesh_agent.settings import AgentSettings, Paths, WorkloadSettings
 from mesh_core.clock import SystemClock
 from mesh_core.wire import rpc, types
 from tests.wire.agent.support.plane import Plane

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent as a process of its own, started as systemd does: with sockets, and somebody to notify."""
+"""The agent as a process of its own, with sockets and a place to notify, as systemd starts it."""
 
 from __future__ import annotations
 

@@ -57,11 +57,16 @@ class Envoy:
                     found[each["endpoint_config"]["cluster_name"]] = each.get("version_info", "")
         return found
 
-    async def stat(self, name: str) -> int:
-        """The value of one statistic, 0 if it was never touched."""
-        answer = await http.get(f"/stats?filter=^{name}$", unix=self.paths.admin_socket)
-        _, _, value = answer.body.decode().strip().rpartition(": ")
-        return int(value or 0)
+    async def target_of(self, name: str) -> str | None:
+        """The cluster that a TCP listener passes connections to."""
+        answer = await http.get(
+            "/config_dump?resource=dynamic_listeners", unix=self.paths.admin_socket
+        )
+        for each in json.loads(answer.body)["configs"]:
+            if each["name"] == name:
+                chain = each["active_state"]["listener"]["filter_chains"][0]
+                return str(chain["filters"][0]["typed_config"]["cluster"])
+        return None
 
 
 @asynccontextmanager

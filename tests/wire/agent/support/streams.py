@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Delta ADS as a test tells it: what is put is sent, in Envoy's order, or refused, or not at all."""
+"""Delta ADS as a test tells it: what is put is sent in order, or refused, or not at all."""
 
 from __future__ import annotations
 

@@ -1,0 +1,54 @@
+# hybrid.mesh: `make` lists what can be done here. Whatever is longer than a line is in scripts/.
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup lab-image demo demo-down test lint sanity unit wire molecule format build clean
+
+# The tools of the project come first; Ansible asks for a UTF-8 locale, and this one is everywhere.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export LC_ALL := C.UTF-8
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+# The inventory of `make demo`.
+INVENTORY ?= inventories/examples/lab/hosts.yml
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what the other targets need: Debian packages if missing, and .venv
+	@scripts/setup.sh
+
+lab-image: setup ## Build the image of the lab's hosts, unless it is there
+	@python -m lab image
+
+demo: setup ## Start seven hosts, join six of them to one mesh and prove it; the hosts stay up
+	@scripts/demo.sh $(INVENTORY)
+
+demo-down: ## Remove the demo's hosts and networks and everything that was set for them
+	@scripts/demo-down.sh
+
+test: setup ## Run everything below, from lint to molecule, until something fails
+	@scripts/test.sh
+
+lint: setup ## ruff, mypy, import rules, YAML, Ansible's production profile, shell, changelog
+	@scripts/lint.sh
+
+sanity: setup ## ansible-test sanity, complete and without ignores
+	@scripts/sanity.sh
+
+unit: setup ## Unit tests, and the checks of the repository itself
+	@python -m pytest tests/unit tests/repo
+
+wire: setup ## Tests over real sockets, with a real Envoy
+	@python -m pytest tests/wire
+
+molecule: setup ## Converge, idempotence, proof and offboarding on hosts of their own
+	@molecule test --no-command-borders --scenario-name vm_mesh
+
+format: setup ## Let ruff lay out the Python code
+	@ruff check --fix-only --quiet . && ruff format .
+
+build: setup ## Build the collection's archive into dist/
+	@scripts/build.sh
+
+clean: ## Remove what was built or cached here; a running lab stays
+	@rm -rf .cache .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist build

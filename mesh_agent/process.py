@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent as a process: configuration, logging, sockets, and starting over on SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from mesh_agent import sockets
+from mesh_agent.app import Outcome, serve
+from mesh_agent.settings import Paths, check_files, load
+from mesh_core import systemd
+
+
+def run(config: Path, paths: Paths, log_level: str) -> None:
+    """Run until it is stopped; MeshError when it cannot start."""
+    systemd.setup_logging("mesh-agent", log_level)
+    logging.getLogger("grpclib").setLevel(logging.WARNING)  # tells each end of a stream otherwise
+    settings = load(config)
+    check_files(settings)
+    inherited = systemd.listen_sockets()
+    own = (
+        sockets.sort(inherited, paths, dns=settings.dns.enabled)
+        if inherited
+        else sockets.bind(paths, dns=settings.dns.enabled)
+    )
+    outcome = asyncio.run(serve(settings, paths, own, lambda: load(config)))
+    if outcome is Outcome.RELOAD:
+        _start_over([sock.fileno() for sock in inherited])
+
+
+def _start_over(inherited: list[int]) -> None:
+    """Become a new process image in the same process, with the sockets that systemd holds for it.
+
+    So no part needs to know how to change its settings while it runs; queries and Envoy wait in
+    the sockets for the moment that it takes.
+    """
+    for descriptor in inherited:
+        os.set_inheritable(descriptor, True)
+    # Until the new image listens to it, another one must not end us.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - ourselves, as we were started

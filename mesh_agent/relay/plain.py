@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A state-of-the-world stream of Envoy, carried as it is.
+
+Envoy is configured for delta; this is for an Envoy that is not. It ends when its upstream stream
+ends, and Envoy keeps what it has and tries again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError
+
+from mesh_agent.relay.companion import Companion
+from mesh_agent.relay.dialect import Sotw
+from mesh_agent.relay.record import Record
+from mesh_agent.relay.upstream import PATIENT_SECONDS, Connector, Upstream, UpstreamError
+from mesh_core.wire import types
+from mesh_core.wire.rpc import BytesStream
+
+
+class SotwSession:
+    """Serves ``stream`` until either side ends it."""
+
+    def __init__(
+        self, stream: BytesStream, connector: Connector, companion: Companion, record: Record
+    ) -> None:
+        self._stream = stream
+        self._connector = connector
+        self._companion = companion
+        self._record = record
+        self._upstream: Upstream | None = None
+        self._introduced = False
+        self._listening = False
+
+    async def run(self) -> None:
+        """Carry messages; GRPCError UNAVAILABLE when there is no control plane."""
+        problem = ""
+        for endpoint in self._connector.endpoints:
+            deadline = asyncio.get_running_loop().time() + PATIENT_SECONDS
+            try:
+                async with self._connector.open(Sotw.path, endpoint, deadline) as upstream:
+                    self._upstream = upstream
+                    await self._carry(upstream)
+                    return
+            except UpstreamError as error:
+                problem = str(error)
+                self._record.lost(problem, cached=False)
+            if self._upstream:
+                break  # Envoy's first requests are gone: it has to begin again
+        raise GRPCError(Status.UNAVAILABLE, problem)
+
+    def report_health(self) -> None:
+        """Report the application's health, if Envoy has listeners and there is someone to tell."""
+        if self._upstream and self._listening and (report := self._companion.health_report(Sotw)):
+            self._upstream.send(report)
+
+    async def _carry(self, upstream: Upstream) -> None:
+        tasks = [
+            asyncio.create_task(self._requests(upstream)),
+            asyncio.create_task(self._responses(upstream)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _requests(self, upstream: Upstream) -> None:
+        async for message in self._stream:
+            request = Sotw.read_request(message)
+            self._record.counts.requests[types.short(request.type_url)] += 1
+            if request.HasField("error_detail"):
+                self._record.refused(
+                    request.type_url, request.resource_names, request.error_detail.message
+                )
+            elif request.response_nonce:
+                self._record.accepted(request.type_url, request.resource_names)
+            upstream.send(message)
+            if request.type_url == types.LISTENER:
+                self._asked_for_listeners(upstream, accepts=bool(request.version_info))
+
+    def _asked_for_listeners(self, upstream: Upstream, *, accepts: bool) -> None:
+        if not self._introduced:
+            self._introduced = True
+            for message in self._companion.introduction(Sotw):
+                upstream.send(message)
+        if accepts and not self._listening:
+            self._listening = True
+            self.report_health()
+
+    async def _responses(self, upstream: Upstream) -> None:
+        while True:
+            message = await upstream.receive()
+            self._record.connected(str(upstream.endpoint))
+            response = Sotw.read_response(message)
+            self._record.counts.responses[types.short(response.type_url)] += 1
+            if response.type_url == types.NAME_TABLE:
+                upstream.send(self._companion.hear(Sotw, response))
+            else:
+                await self._stream.send_message(message)

@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Streams to the control plane: its addresses in turn, with patience and back-off."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from grpclib.exceptions import StreamTerminatedError
+
+from mesh_agent.identity.dial import CALL_ERRORS, dial, explain
+from mesh_agent.identity.model import IdentityError
+from mesh_agent.identity.service import IdentityService
+from mesh_agent.identity.settings import ControlPlaneSettings, Endpoint
+from mesh_core.clock import Clock
+from mesh_core.errors import MeshError
+from mesh_core.supervise import backoff
+from mesh_core.wire import rpc
+
+# A large mesh's first answer may take a while; who has configuration already can wait for it.
+PATIENT_SECONDS = 15.0
+_FIRST_WAIT, _LONGEST_WAIT = 0.2, 15.0
+_STEADY_SECONDS = 10.0
+
+
+class UpstreamError(MeshError):
+    """No stream to the control plane, or the end of one; the text says why."""
+
+
+class Upstream:
+    """An ADS stream to one control plane."""
+
+    def __init__(self, endpoint: Endpoint, stream: rpc.ClientStream) -> None:
+        self.endpoint = endpoint
+        self._stream = stream
+        # Not bounded: requests are small, and a full queue could block the reading of responses
+        # that the other side waits to send before it reads on.
+        self._outbox: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def send(self, message: bytes) -> None:
+        """Send a request, in order, without waiting."""
+        self._outbox.put_nowait(message)
+
+    async def receive(self) -> bytes:
+        """Return the next response; raises one of ``CALL_ERRORS`` when there is none."""
+        message = await self._stream.recv_message()
+        if message is None:
+            raise StreamTerminatedError("the control plane ended the stream")
+        return bytes(message)
+
+    async def write(self) -> None:
+        """Carry what `send` was given, until the stream ends; its reader hears why."""
+        with suppress(*CALL_ERRORS):
+            while True:
+                await self._stream.send_message(await self._outbox.get())
+
+
+class Connector:
+    """Opens streams to the control plane with the identity of the moment."""
+
+    def __init__(
+        self,
+        settings: ControlPlaneSettings,
+        identity: IdentityService,
+        *,
+        cluster_id: str,
+        shuffle: Callable[[list[Endpoint]], None] = random.shuffle,
+    ) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._metadata = {"clusterid": cluster_id}
+        # Each host has its own order, so that several control planes share the hosts.
+        endpoints = list(settings.endpoints)
+        shuffle(endpoints)
+        self.endpoints: Sequence[Endpoint] = tuple(endpoints)
+
+    @asynccontextmanager
+    async def open(self, path: str, endpoint: Endpoint, deadline: float) -> AsyncIterator[Upstream]:
+        """Yield a stream on the gRPC ``path``, connected before ``deadline`` (the loop's time).
+
+        UpstreamError for all that goes wrong on it, also inside the ``async with``.
+        """
+        identity = self._identity.valid
+        if identity is None:
+            raise UpstreamError("there is no valid certificate to show to the control plane")
+        try:
+            async with (
+                dial(self._settings, endpoint, identity) as channel,
+                rpc.open_stream(channel, path, self._metadata) as stream,
+            ):
+                async with asyncio.timeout_at(deadline):
+                    await stream.send_request()
+                upstream = Upstream(endpoint, stream)
+                writing = asyncio.create_task(upstream.write())
+                try:
+                    yield upstream
+                finally:
+                    writing.cancel()
+        except IdentityError as error:
+            raise UpstreamError(str(error)) from error
+        except CALL_ERRORS as error:
+            raise UpstreamError(explain(error, self._settings, endpoint)) from error
+
+    def on_identity_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call back when there is another certificate; what is returned ends that."""
+        return self._identity.subscribe(callback)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A stream to the control plane is there; it has not answered yet."""
+
+    upstream: Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The control plane sent a response."""
+
+    upstream: Upstream
+    message: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """There is no stream to the control plane now."""
+
+    reason: str
+
+
+News = Opened | Received | Lost
+
+
+async def follow(
+    connector: Connector,
+    path: str,
+    tell: Callable[[News], Awaitable[None]],
+    *,
+    first_seconds: float,
+    clock: Clock,
+) -> None:
+    """Keep a stream to the control plane, for ever, and ``tell`` what becomes of it.
+
+    The first round over all addresses has ``first_seconds`` for an answer; later ones are patient.
+    Between rounds it backs off, with jitter; a new certificate ends the wait.
+    """
+    identity_changed = asyncio.Event()
+    unsubscribe = connector.on_identity_change(identity_changed.set)
+    loop = asyncio.get_running_loop()
+    seconds = first_seconds / len(connector.endpoints)
+    waits = backoff(_FIRST_WAIT, _LONGEST_WAIT)
+    try:
+        while True:
+            identity_changed.clear()
+            for endpoint in connector.endpoints:
+                began, deadline = clock.monotonic(), loop.time() + seconds
+                try:
+                    async with connector.open(path, endpoint, deadline) as upstream:
+                        await tell(Opened(upstream))
+                        async with asyncio.timeout_at(deadline):
+                            message = await upstream.receive()
+                        while True:
+                            await tell(Received(upstream, message))
+                            message = await upstream.receive()
+                except UpstreamError as error:
+                    await tell(Lost(str(error)))
+                if clock.monotonic() - began > _STEADY_SECONDS:
+                    waits = backoff(_FIRST_WAIT, _LONGEST_WAIT)
+            seconds = PATIENT_SECONDS
+            await _first_of(clock.sleep(next(waits)), identity_changed.wait())
+    finally:
+        unsubscribe()
+
+
+async def _first_of(*awaitables: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.create_task(each) for each in awaitables]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,214 @@
+# Copyright (c) hybrid.mesh contributors
+# GNU General Public License v3.0+ (see https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: it may change in any release.
+
+"""The inventory's ``mesh_*`` variables of a host, with every default filled in, as one value.
+
+The only place that knows these defaults: the roles of a host and the objects made from all hosts
+read the same `Member`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import typing as t
+from dataclasses import dataclass, field
+
+CONTROL_PLANE_GROUP = "mesh_control_plane"
+GATEWAY_GROUP = "mesh_gateways"
+ROOT_NAMESPACE = "istio-system"
+XDS_PORT = 15012
+PASSTHROUGH_PORT = 15443
+
+# Bridges and virtual links of container and VM hosts: never where peers reach the host.
+_LOCAL_INTERFACES = ("lo", "docker", "br-", "virbr", "veth", "cni", "podman", "cali", "flannel")
+
+
+class TopologyError(Exception):
+    """The inventory does not describe a mesh; the text names host and variable."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One host of the mesh. ``address`` is None while neither the inventory nor facts give one."""
+
+    name: str
+    profile: str  # "vm" | "gateway"
+    control_plane: bool
+    trust_domain: str
+    mesh_id: str
+    cluster_id: str
+    network: str
+    address: str | None
+    addresses: list[str]  # address first, then the extra ones
+    candidates: list[str]  # what the address could be, where the inventory does not say
+    namespace: str
+    service_account: str
+    group: str | None  # None: not registered
+    labels: dict[str, str]
+    ports: list[dict[str, t.Any]]
+    probe: dict[str, t.Any]  # Istio's ReadinessProbe, empty without one
+    legs: dict[str, str] = field(default_factory=dict)  # gateway: network -> its address there
+    public_address: str | None = None  # gateway: where every other network reaches it
+
+
+def member(variables: t.Mapping[str, t.Any]) -> Member:
+    """The member that a host's variables describe. Raises TopologyError naming the variable."""
+    name = str(variables["inventory_hostname"])
+    groups = variables.get("group_names") or []
+    gateway = GATEWAY_GROUP in groups
+    group = _group(name, variables, gateway)
+    candidates = _candidates(variables.get("ansible_facts") or {})
+    address = _address(name, "mesh_address", variables.get("mesh_address"))
+    if address is None and len(candidates) == 1:
+        address = candidates[0]
+    extra = _list(name, variables, "mesh_extra_addresses")
+    legs = _mapping(name, variables, "mesh_gateway_addresses") if gateway else {}
+    mesh_id = str(variables.get("mesh_id") or "mesh1")
+    network = str(variables.get("mesh_network") or next(iter(legs), "network-1"))
+    account = variables.get("mesh_service_account") or group or "istio-eastwestgateway"
+    return Member(
+        name=name,
+        profile="gateway" if gateway else "vm",
+        control_plane=CONTROL_PLANE_GROUP in groups,
+        trust_domain=str(variables.get("mesh_trust_domain") or "cluster.local"),
+        mesh_id=mesh_id,
+        cluster_id=str(variables.get("mesh_cluster_id") or mesh_id),
+        network=network,
+        address=address,
+        addresses=[str(a) for a in ([address] if address else []) + extra],
+        candidates=candidates,
+        namespace=str(
+            variables.get("mesh_namespace") or (ROOT_NAMESPACE if gateway else "default")
+        ),
+        service_account=str(account),
+        group=group,
+        labels=_labels(name, variables, group, gateway),
+        ports=_ports(name, variables),
+        probe=_mapping(name, variables, "mesh_probe"),
+        legs={str(n): str(_address(name, "mesh_gateway_addresses", a)) for n, a in legs.items()},
+        public_address=_address(
+            name, "mesh_gateway_public_address", variables.get("mesh_gateway_public_address")
+        ),
+    )
+
+
+def control_plane_addresses(
+    me: Member, control_planes: t.Iterable[Member], gateways: t.Iterable[Member]
+) -> list[str]:
+    """Where a host reaches the control plane, ``HOST:PORT`` each, the preferred one first.
+
+    On its own network: the control plane itself. Elsewhere: gateways that stand on the control
+    plane's network, by the leg that they have on the host's network or by their public address.
+    """
+    control_planes = list(control_planes)
+    direct = [c for c in control_planes if c.network == me.network]
+    if direct:
+        return [endpoint(required_address(c), XDS_PORT) for c in direct]
+    theirs = {c.network for c in control_planes}
+    found = []
+    for gateway in gateways:
+        if gateway.name != me.name and theirs & set(gateway.legs):
+            found.append(gateway.legs.get(me.network) or gateway.public_address)
+    return [endpoint(address, XDS_PORT) for address in found if address]
+
+
+def endpoint(address: str, port: int) -> str:
+    """``HOST:PORT``, IPv6 in brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def required_address(who: Member) -> str:
+    """The member's address. Raises TopologyError when nothing says which one it is."""
+    if who.address is None:
+        seen = ", ".join(who.candidates) or "none"
+        raise TopologyError(
+            f"{who.name}: mesh_address is not set and its facts do not decide it "
+            f"(addresses seen: {seen}): set mesh_address for the host"
+        )
+    return who.address
+
+
+def _group(name: str, variables: t.Mapping[str, t.Any], gateway: bool) -> str | None:
+    if gateway:
+        return None
+    group = variables.get("mesh_workload_group")
+    if not group and "mesh_workloads" in (variables.get("group_names") or []):
+        raise TopologyError(
+            f"{name}: mesh_workload_group is not set: every host of the group mesh_workloads "
+            "belongs to a workload group (hosts that answer for the same service share one)"
+        )
+    return str(group) if group else None
+
+
+def _labels(
+    name: str, variables: t.Mapping[str, t.Any], group: str | None, gateway: bool
+) -> dict[str, str]:
+    labels = {"app": group} if group else {}
+    if gateway:
+        labels = {"app": "istio-eastwestgateway", "istio": "eastwestgateway"}
+    labels.update(_mapping(name, variables, "mesh_labels"))
+    return {str(key): str(value) for key, value in labels.items()}
+
+
+def _ports(name: str, variables: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    ports = []
+    for index, entry in enumerate(_list(name, variables, "mesh_ports")):
+        where = f"{name}: mesh_ports[{index}]"
+        if not isinstance(entry, dict) or not {"name", "port"} <= set(entry):
+            raise TopologyError(f"{where}: expected a mapping with name and port, found {entry!r}")
+        unknown = set(entry) - {"name", "port", "protocol"}
+        if unknown:
+            raise TopologyError(f"{where}: unknown key {sorted(unknown)[0]!r}")
+        number = str(entry["port"])
+        if not number.isdigit() or not 0 < int(number) < 65536:
+            raise TopologyError(f"{where}.port: expected 1 to 65535, found {entry['port']!r}")
+        protocol = str(entry.get("protocol", "TCP"))
+        ports.append({"name": str(entry["name"]), "port": int(number), "protocol": protocol})
+    return ports
+
+
+def _candidates(facts: t.Mapping[str, t.Any]) -> list[str]:
+    """IPv4 addresses of the host's own interfaces, from its facts."""
+    found = []
+    for interface in sorted(facts.get("interfaces") or []):
+        if not str(interface).startswith(_LOCAL_INTERFACES):
+            key = str(interface).replace("-", "_").replace(".", "_").replace(":", "_")
+            ipv4 = (facts.get(key) or {}).get("ipv4") or {}
+            if ipv4.get("address"):
+                found.append(str(ipv4["address"]))
+    return list(dict.fromkeys(found))
+
+
+def _address(name: str, variable: str, value: t.Any) -> str | None:
+    if value is None:
+        return None
+    try:
+        return str(ipaddress.ip_address(str(value)))
+    except ValueError:
+        raise TopologyError(
+            f"{name}: {variable}: expected an IP address, found {value!r}"
+        ) from None
+
+
+def _list(name: str, variables: t.Mapping[str, t.Any], variable: str) -> list[t.Any]:
+    value = variables.get(variable) or []
+    if not isinstance(value, list):
+        raise TopologyError(f"{name}: {variable}: expected a list, found {value!r}")
+    return [_plain(entry) for entry in value]
+
+
+def _mapping(name: str, variables: t.Mapping[str, t.Any], variable: str) -> dict[str, t.Any]:
+    value = variables.get(variable) or {}
+    if not isinstance(value, dict):
+        raise TopologyError(f"{name}: {variable}: expected a mapping, found {value!r}")
+    return {str(key): _plain(entry) for key, entry in value.items()}
+
+
+def _plain(value: t.Any) -> t.Any:
+    """A copy in ordinary lists and dictionaries: Ansible's own template their items when read."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list) else value
