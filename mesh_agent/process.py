@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mesh_agent import sockets
 from mesh_agent.app import Outcome, serve
-from mesh_agent.settings import Paths, check_files, load
+from mesh_agent.settings import AgentSettings, Paths, check_files, load
 from mesh_core import systemd
 
 
@@ -20,17 +20,22 @@ def run(config: Path, paths: Paths, log_level: str) -> None:
     """Run until it is stopped; MeshError when it cannot start."""
     systemd.setup_logging("mesh-agent", log_level)
     logging.getLogger("grpclib").setLevel(logging.WARNING)  # tells each end of a stream otherwise
-    settings = load(config)
-    check_files(settings)
+    settings = _read(config)
     inherited = systemd.listen_sockets()
     own = (
         sockets.sort(inherited, paths, dns=settings.dns.enabled)
         if inherited
         else sockets.bind(paths, dns=settings.dns.enabled)
     )
-    outcome = asyncio.run(serve(settings, paths, own, lambda: load(config)))
+    outcome = asyncio.run(serve(settings, paths, own, lambda: _read(config)))
     if outcome is Outcome.RELOAD:
         _start_over([sock.fileno() for sock in inherited])
+
+
+def _read(config: Path) -> AgentSettings:
+    settings = load(config)
+    check_files(settings)
+    return settings
 
 
 def _start_over(inherited: list[int]) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 
@@ -38,7 +37,7 @@ def replace_link(link: Path, target: str) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    return path.with_name(f".{path.name}.{os.urandom(6).hex()}")
 
 
 def _sync_directory(path: Path) -> None:

@@ -85,7 +85,11 @@ class Record:
         self._status = ControlPlaneStatus(False, None, since, source, reason)
 
     def envoy_gone(self) -> None:
-        """Envoy's stream ended, and with it the one to the control plane."""
+        """Envoy's stream ended, and with it the one to the control plane.
+
+        What it refused it will judge again when it is back.
+        """
+        self._refusals.clear()
         self._status = ControlPlaneStatus(False, None, self._clock.now(), "none", None)
 
     def accepted(self, type_url: str, names: Iterable[str]) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -65,18 +64,15 @@ class Connector:
     def __init__(
         self,
         settings: ControlPlaneSettings,
+        endpoints: Sequence[Endpoint],
         identity: IdentityService,
         *,
         cluster_id: str,
-        shuffle: Callable[[list[Endpoint]], None] = random.shuffle,
     ) -> None:
+        self.endpoints = endpoints
         self._settings = settings
         self._identity = identity
         self._metadata = {"clusterid": cluster_id}
-        # Each host has its own order, so that several control planes share the hosts.
-        endpoints = list(settings.endpoints)
-        shuffle(endpoints)
-        self.endpoints: Sequence[Endpoint] = tuple(endpoints)
 
     @asynccontextmanager
     async def open(self, path: str, endpoint: Endpoint, deadline: float) -> AsyncIterator[Upstream]:

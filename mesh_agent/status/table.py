@@ -37,7 +37,9 @@ def _rows(status: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     upstreams = ", ".join(dns["upstreams"]) or "none"
     yield "dns", f"{dns['names']} names, others asked of {upstreams}"
     redirect = status["redirect"]
-    yield "redirect", ", ".join(f"{key} {value}" for key, value in redirect.items()) or "unknown"
+    yield "redirect", "applied" if redirect["applied"] else "not applied"
+    for reason in redirect["drift"]:
+        yield "", f"drift: {reason}"
     health = status["health"]
     yield "health", f"{health['state']} {health['message']}".strip()
 

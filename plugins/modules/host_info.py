@@ -66,11 +66,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 clock:
-  description: The host's time (UTC), and by how many seconds it is ahead of the controller's.
+  description:
+    - The host's time (UTC), the same in seconds since 1970, and by how many seconds it is ahead of
+      the controller's.
   returned: always
   type: dict
   sample:
     time: "2026-05-01T12:00:00Z"
+    epoch: 1777636800.0
     offset_seconds: 0.4
 kernel:
   description: Release of the kernel.
@@ -280,6 +283,7 @@ def collect(module: AnsibleModule, params: dict[str, t.Any]) -> dict[str, t.Any]
     result = {
         "clock": {
             "time": datetime.fromtimestamp(now, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "epoch": round(now, 1),
             "offset_seconds": 0.0 if reference is None else round(now - reference, 1),
         },
         "kernel": os.uname().release,

@@ -66,7 +66,7 @@ def names():
             socket.getaddrinfo(NAMES[turn % len(NAMES)], 80, socket.AF_INET)
             count("names")
         except OSError as error:
-            count("names", repr(error))
+            count("names", f"{NAMES[turn % len(NAMES)]} {error!r}")
 
 
 threads = [threading.Thread(target=work) for work in (fresh, kept, names, names)]

@@ -149,7 +149,7 @@ def test_many_at_once_build_one(site: Path, monkeypatch: pytest.MonkeyPatch) -> 
     def build() -> None:
         built.append(Builder(spec(site), str(site / "cache"), str(site / "wheelhouse")).build()[1])
 
-    threads = [threading.Thread(target=build) for _ in range(4)]
+    threads = [threading.Thread(target=build, name=f"fork {number}") for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -212,4 +212,4 @@ def test_platforms_of_a_host() -> None:
     assert "manylinux2014_aarch64" in Target("3.11", "aarch64", "2.17").platforms
     assert "manylinux2014_x86_64" not in Target("3.11", "x86_64", "2.12").platforms
     with pytest.raises(BundleError, match="glibc"):
-        _ = Target("3.11", "x86_64", "").platforms
+        str(Target("3.11", "x86_64", "").platforms)

@@ -85,7 +85,11 @@ def test_addresses_of_a_listing() -> None:
 def test_the_clock_is_compared_with_the_controllers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_info.time, "time", lambda: 1_000_000_600.0)
     result = run_module(host_info.main, {"controller_time": 1_000_000_000.0})
-    assert result["clock"] == {"time": "2001-09-09T01:56:40Z", "offset_seconds": 600.0}
+    assert result["clock"] == {
+        "time": "2001-09-09T01:56:40Z",
+        "epoch": 1_000_000_600.0,
+        "offset_seconds": 600.0,
+    }
 
 
 def test_what_this_host_is() -> None:

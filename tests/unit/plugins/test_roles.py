@@ -47,12 +47,12 @@ def plain(text: str) -> str:
     """Ansible's markup as Markdown."""
     for mark in ("C(", "V(", "O("):
         while mark in text:
-            before, _, rest = text.partition(mark)
-            inside, _, after = rest.partition(")")
+            before, rest = text.split(mark, 1)
+            inside, after = rest.split(")", 1)
             text = f"{before}`{inside}`{after}"
     while "P(" in text:
-        before, _, rest = text.partition("P(")
-        inside, _, after = rest.partition(")")
+        before, rest = text.split("P(", 1)
+        inside, after = rest.split(")", 1)
         name = inside.partition("#")[0].rpartition(".")[2]
         text = f"{before}[{name}](../{name}/README.md){after}"
     return text

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -52,7 +51,8 @@ async def sds(paths: Paths, *names: str) -> AsyncIterator[tuple[Any, Any]]:
 async def test_token_then_certificate_then_a_pushed_renewal(
     plane: Plane, settings: AgentSettings, paths: Paths
 ) -> None:
-    plane.lifetime = datetime.timedelta(seconds=2)
+    soon = replace(settings.identity, rotate_ratio=0.0002, rotate_jitter=0.0)  # of an hour
+    settings = replace(settings, identity=soon)
     async with running_host(settings, paths) as host, sds(paths, "default", "ROOTCA") as (_, get):
         first, second = await get(), await get()
         assert host.identity.valid

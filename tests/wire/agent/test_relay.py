@@ -211,7 +211,7 @@ async def test_a_refusal_is_met_with_patience(
     plane = plane_with_resources
     plane.refuse = GRPCError(status, "request rate limit exceeded")
     async with running_host(settings, paths) as host, start_envoy() as envoy:
-        await until(lambda: plane.opened >= 3)
+        await until(lambda: plane.opened >= 2)
         error = str(host.relay.record.status.last_error)
         assert f"answered {status.name}: request rate limit exceeded" in error
         tries = plane.opened

@@ -23,7 +23,7 @@ STATUS = {
                       "last_error": None},
     "proxy": {"ready": True, "nacks": []},
     "dns": {"names": 1, "upstreams": [], "ready": True},
-    "redirect": {}, "health": {"state": "unknown", "message": ""},
+    "redirect": {"applied": False, "drift": []}, "health": {"state": "unknown", "message": ""},
 }  # fmt: skip
 
 

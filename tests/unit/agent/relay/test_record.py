@@ -70,5 +70,7 @@ def test_the_connection_is_told_with_its_times(caplog: pytest.LogCaptureFixture)
     assert (record.status.since - START).total_seconds() == 10
     assert record.status.last_error == "no answer"
     assert record.counts.connection_failures == 3
+    record.refused(types.LISTENER, ("l",), "bad")
     record.envoy_gone()
     assert record.status.source == "none"
+    assert record.refusals == ()

@@ -102,7 +102,7 @@ class Host:
             relay=self.record,
             dns=cast(DnsPart | None, self.dns),
             health=lambda: self.health,
-            redirect=lambda: {"applied": True, "drift": []},
+            redirect=lambda: {"applied": True, "drift": ("the table is gone",)},
             proxy=cast(EnvoyAdmin, self.envoy),
         )
 
@@ -147,7 +147,7 @@ async def test_status_is_the_whole_picture() -> None:
         "nacks": [{"type_url": types.LISTENER, "resource": "l", "message": "bad"}],
     }
     assert status["dns"] == {"names": 3, "upstreams": ["10.0.0.53"], "ready": True}
-    assert status["redirect"] == {"applied": True, "drift": []}
+    assert status["redirect"] == {"applied": True, "drift": ["the table is gone"]}
     assert status["health"] == {"state": "unhealthy", "message": "502"}
     assert status["workload"]["name"] == "api-1"
 
@@ -170,6 +170,8 @@ async def test_a_person_reads_the_same() -> None:
         "refuses Listener l: bad",
         "3 names, others asked of 10.0.0.53",
         "unhealthy 502",
+        "redirect       applied",
+        "drift: the table is gone",
     ):
         assert expected in text
     host.record.connected("control:15012")

@@ -81,7 +81,12 @@ async def running_host(settings: AgentSettings, paths: Paths) -> AsyncIterator[H
     tables: list[bytes] = []
     reports: list[HealthReport] = []
     relay = RelayService(
-        Connector(settings.control_plane, identity, cluster_id=settings.mesh.cluster_id),
+        Connector(
+            settings.control_plane,
+            settings.control_plane.endpoints,
+            identity,
+            cluster_id=settings.mesh.cluster_id,
+        ),
         store,
         Companion(tables.append, lambda: reports[-1] if reports else None),
         clock,

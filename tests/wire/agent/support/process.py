@@ -85,7 +85,14 @@ class Unit:
                 stdout=log,
                 stderr=log,
             )
-        await self.hear("READY=1")
+        ready = asyncio.create_task(self.hear("READY=1"))
+        ended = asyncio.create_task(self.process.wait())
+        await asyncio.wait([ready, ended], return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            raise RuntimeError(f"the agent ended: {self.log.read_text()}")
+        ended.cancel()
+        await ready
 
     async def hear(self, text: str, seconds: float = 15.0) -> None:
         """Wait for a notification that begins so."""
