@@ -99,9 +99,10 @@ def plain(endpoint: Endpoint) -> Endpoint:
 
 
 def without_doubles(endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
-    """Keep one endpoint of each port, network and address, as Envoy allows: a healthy one, the first.
+    """Keep one endpoint of each port, network and address: Envoy allows one.
 
-    A host that came back under another name may still be there under its old one.
+    It is the first healthy one, if there is one: a host that came back under another name may
+    still be there under its old one.
     """
     first: dict[tuple[str, str, str, int], Endpoint] = {}
     for endpoint in sorted(endpoints, key=lambda endpoint: not endpoint.healthy):

@@ -7,6 +7,7 @@ they found them.
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable
 
 import pytest
@@ -37,9 +38,7 @@ class Lab:
         subprocess.run(["podman", *arguments], check=True, capture_output=True, timeout=timeout)
 
     def wait(self, what: str, condition: Callable[[], bool], *, seconds: float = 60) -> float:
-        """Wait for a condition; returns how long it took, fails with ``what`` when it never holds."""
-        import time
-
+        """Wait for a condition; returns how long it took, fails with ``what`` if it never holds."""
         began = time.monotonic()
         while time.monotonic() - began < seconds:
             if condition():

@@ -34,7 +34,9 @@ def result(load: subprocess.Popen[str]) -> dict[str, Any]:
     return counts
 
 
-@pytest.mark.parametrize("disturb", ["systemctl restart mesh-agent", "systemctl kill -s KILL mesh-agent"])
+@pytest.mark.parametrize(
+    "disturb", ["systemctl restart mesh-agent", "systemctl kill -s KILL mesh-agent"]
+)
 def test_the_agent_goes_and_nothing_is_lost(lab: Lab, disturb: str) -> None:
     load = start_load("web", 20)
     for host in ("web", "api-1", "web", "api-2", "web"):
@@ -79,9 +81,9 @@ def test_hosts_come_back_from_a_reboot_without_the_control_plane(lab: Lab) -> No
         lab.run("control", "systemctl start mesh-control")
     lab.wait(
         "web is connected again",
-        lambda: json.loads(lab.run("web", "mesh-agent status --json").stdout)["control_plane"][
-            "source"
-        ]
-        == "live",
+        lambda: (
+            json.loads(lab.run("web", "mesh-agent status --json").stdout)["control_plane"]["source"]
+            == "live"
+        ),
     )
     lab.wait("web calls the api", lambda: lab.answers("web", f"{API}/"))
