@@ -39,7 +39,8 @@ class HttpServer:
             request = (await reader.readuntil(b"\r\n\r\n")).decode()
             self.requests.append(request)
             self.sources.append(writer.get_extra_info("peername")[0])
-            writer.write(self.answers[request.split()[1]])
+            # Nothing for a path without an answer, as for the preface of a gRPC probe.
+            writer.write(self.answers.get(request.split()[1], b""))
             await writer.drain()
         writer.close()
 
