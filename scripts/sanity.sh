@@ -10,8 +10,10 @@ rm -rf "$tree"
 scripts/build.sh .cache/sanity
 ansible-galaxy collection install --force --offline --collections-path .cache .cache/sanity/hybrid-mesh-*.tar.gz
 rm -rf .cache/sanity
-# It asks git for the files, and to the checkout's git everything in .cache is ignored.
+# It asks git for the files, and to the checkout's git everything in .cache is ignored. Without .gitignore it would go
+# on to test its own output in tests/output.
 git init --quiet "$tree"
+cp .gitignore "$tree"
 
 # Its cache holds get-pip under the name of the pip version that it pins, which it alone knows.
 pip=$(python - <<'PYTHON'
