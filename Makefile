@@ -1,7 +1,7 @@
 # hybrid.mesh: `make` lists what can be done here. Whatever is longer than a line is in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lab-image demo demo-down test lint sanity unit wire molecule format build clean
+.PHONY: help setup lab-image demo demo-down test lint sanity unit wire molecule real format build clean
 
 # The tools of the project come first; Ansible asks for a UTF-8 locale, and this one is everywhere.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -43,6 +43,9 @@ wire: setup ## Tests over real sockets, with a real Envoy
 
 molecule: setup ## Converge, idempotence, proof and offboarding on hosts of their own
 	@molecule test --no-command-borders --scenario-name vm_mesh
+
+real: demo ## The demo, and after it what its hosts survive: restarts, reboots, outages
+	@python -m pytest tests/real
 
 format: setup ## Let ruff lay out the Python code
 	@ruff check --fix-only --quiet . && ruff format .

@@ -6,15 +6,19 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from lab.errors import LabError
 from lab.podman import DEFAULT_LAB
 
 ROOT = Path(__file__).parent.parent
+# Longer than the longest start, with the image to be built.
+LOCK_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +84,19 @@ class State:
 
 @contextmanager
 def locked(path: Path = Path("/run/lock/hybrid-mesh-lab")) -> Iterator[None]:
-    """One start or stop at a time on this machine; LabError if another one is under way."""
+    """One start or stop at a time on this machine; LabError if another one takes for ever."""
     with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise LabError("another lab is being started or stopped right now") from error
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not _take(handle):
+            if time.monotonic() > deadline:
+                raise LabError("another lab is being started or stopped for too long")
+            time.sleep(1)
         yield
+
+
+def _take(handle: TextIO) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -191,6 +191,6 @@ def _status(options: argparse.Namespace) -> int:
     return 0
 
 
-def _version(_: argparse.Namespace) -> int:
+def _version(_unused: argparse.Namespace) -> int:
     print(__version__)
     return 0

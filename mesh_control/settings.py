@@ -30,7 +30,7 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read ``IP:PORT`` or ``[IPv6]:PORT``; ValueError says what was expected."""
-        host, _, port = text.rpartition(":")
+        host, _unused, port = text.rpartition(":")
         wrapped = host.startswith("[") and host.endswith("]")
         try:
             address = ipaddress.ip_address(host[1:-1] if wrapped else host)

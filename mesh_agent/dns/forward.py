@@ -54,7 +54,7 @@ class Forwarder:
         if flight is None:
             flight = asyncio.create_task(self._race(query), name="dns forward")
             self._flights[question] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(question, None))
+            flight.add_done_callback(lambda _unused: self._flights.pop(question, None))
         self._waiting += 1
         try:
             answer = await asyncio.shield(flight)

@@ -39,7 +39,7 @@ class Upstream:
                 raise ValueError(f"expected [ADDRESS]:PORT, found {text!r}")
             port = rest[1:] or port
         elif text.count(":") == 1:
-            address, _, port = text.partition(":")
+            address, _unused, port = text.partition(":")
         try:
             number = int(port)
             ipaddress.ip_address(address)

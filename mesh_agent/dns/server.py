@@ -58,7 +58,7 @@ class UdpServer:
         """
         look, take = self._socket.recvfrom, self._socket.recv
         try:
-            for _ in range(_DATAGRAMS_A_WAKE):
+            for _unused in range(_DATAGRAMS_A_WAKE):
                 query, client = look(_QUERY_BYTES, socket.MSG_PEEK)
                 try:
                     self._handle(query, client)

@@ -53,8 +53,9 @@ class DnsSettings:
             except ValueError as error:
                 raise ValueError(f"search_domain: {error}") from error
         for name in ("forward_timeout_seconds", "tcp_idle_seconds"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: expected more than 0, found {getattr(self, name)}")
+            if getattr(self, name) > 0:  # which not-a-number is not
+                continue
+            raise ValueError(f"{name}: expected more than 0, found {getattr(self, name)}")
         for name in ("max_forwards", "max_tcp_connections"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, found {getattr(self, name)}")

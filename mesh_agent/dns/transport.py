@@ -75,5 +75,5 @@ def _socket(upstream: Upstream, kind: socket.SocketKind) -> socket.socket:
 def _address(upstream: Upstream) -> tuple[str, int] | tuple[str, int, int, int]:
     if not upstream.is_ipv6:
         return upstream.address, upstream.port
-    address, _, zone = upstream.address.partition("%")
+    address, _unused, zone = upstream.address.partition("%")
     return address, upstream.port, 0, socket.if_nametoindex(zone) if zone else 0

@@ -25,7 +25,9 @@ async def connect(host: str, port: int, own_addresses: Collection[str]) -> socke
     """
     loop = asyncio.get_running_loop()
     problem: OSError | None = None
-    for family, _, _, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, _kind, _protocol, _canonical, address in await loop.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
             if _is_own(str(address[0]), own_addresses):

@@ -47,7 +47,7 @@ class _Channel(Channel):  # type: ignore[misc]  # grpclib is not typed as we che
         if sock is None:
             raise ConnectionResetError("the server closed the connection")
         loop = asyncio.get_running_loop()
-        _, protocol = await loop.create_connection(self._protocol_factory, sock=sock)
+        _unused, protocol = await loop.create_connection(self._protocol_factory, sock=sock)
         return protocol
 
     def close(self) -> None:

@@ -27,7 +27,7 @@ async def probe_http(settings: HttpGet, host: str, own_addresses: Collection[str
     authority = f"[{host}]" if ":" in host else host
     origin = f"{settings.scheme.lower()}://{authority}:{settings.port}"
     url = origin + settings.path
-    for _ in range(_REDIRECTS):
+    for _unused in range(_REDIRECTS):
         answer = await _get(urlsplit(url), settings, own_addresses)
         status, location = answer.status_code, dict(answer.headers).get(b"location")
         if not 200 <= status < 400:

@@ -130,8 +130,9 @@ class ReadinessProbe:
                 f"initial_delay_seconds: expected 0 or more, found {self.initial_delay_seconds}"
             )
         for name in ("period_seconds", "timeout_seconds"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name}: expected more than 0, found {getattr(self, name)}")
+            if getattr(self, name) > 0:  # which not-a-number is not
+                continue
+            raise ValueError(f"{name}: expected more than 0, found {getattr(self, name)}")
         for name in ("success_threshold", "failure_threshold"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: expected at least 1, found {getattr(self, name)}")

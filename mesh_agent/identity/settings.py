@@ -20,7 +20,7 @@ class Endpoint:
     @classmethod
     def parse(cls, text: str) -> Endpoint:
         """Read ``HOST:PORT`` or ``[ADDRESS]:PORT``; ValueError says what was expected."""
-        host, _, port = text.rpartition(":")
+        host, _unused, port = text.rpartition(":")
         if host.startswith("[") and host.endswith("]"):
             host = host[1:-1]
         elif ":" in host:

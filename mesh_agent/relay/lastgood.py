@@ -64,7 +64,7 @@ class LastGood:
         return {
             (type_url, name): version
             for type_url, kept in self._kept.items()
-            for name, (version, _) in kept.items()
+            for name, (version, _unused) in kept.items()
         }
 
     def commit(self, type_url: str, resources: Iterable[Any], removed: Iterable[str]) -> None:
@@ -101,7 +101,7 @@ class LastGood:
             if names is not None:
                 kept = self._kept[type_url] = {n: kept[n] for n in kept if n in names}
             state = discovery_pb2.DeltaDiscoveryResponse(type_url=type_url)
-            for _, body in kept.values():
+            for _unused, body in kept.values():
                 state.resources.add().MergeFromString(body)
             files[self._directory / f"{types.short(type_url)}.pb"] = state.SerializeToString()
         self._changed.clear()

@@ -190,7 +190,7 @@ class DeltaSession:
         self._upstream = None
         self._without_control_plane = True
         self._record.lost(reason, cached=bool(self._store))
-        for type_url, _ in list(self._subscriptions):
+        for type_url, _unused in list(self._subscriptions):
             await self._answer(type_url)
 
     async def _answer(self, type_url: str) -> None:

@@ -23,7 +23,9 @@ def render(samples: Iterable[Sample]) -> bytes:
     """Write samples; those of one metric follow each other. Types are told from the names."""
     families: dict[str, list[str]] = {}
     samples = list(samples)
-    histograms = {name[: -len("_bucket")] for name, _, _ in samples if name.endswith("_bucket")}
+    histograms = {
+        name[: -len("_bucket")] for name, _labels, _value in samples if name.endswith("_bucket")
+    }
     for name, labels, value in samples:
         family = _HISTOGRAM.sub("", name)
         family = family if family in histograms else name

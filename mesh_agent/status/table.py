@@ -10,7 +10,7 @@ from typing import Any
 def render(status: Mapping[str, Any]) -> str:
     """Return lines of ``part  what`` from the object that ``/status`` gives."""
     rows = list(_rows(status))
-    width = max(len(name) for name, _ in rows)
+    width = max(len(name) for name, _unused in rows)
     return "".join(f"{name:{width}}  {text}\n" for name, text in rows)
 
 

@@ -24,7 +24,7 @@ class StatusPages:
 
     async def handle(self, request: Request) -> Response:
         """Answer one request."""
-        path, _, query = request.target.partition("?")
+        path, _unused, query = request.target.partition("?")
         if request.method not in ("GET", "HEAD"):
             return Response(405, b"expected GET\n")
         if path == "/healthz/ready":

@@ -48,7 +48,7 @@ class Acknowledgements:
 
     def refuse(self, nonce: str, message: str) -> list[Rejection]:
         """Take a NACK; return what is refused by it."""
-        _, names = self._under_way.pop(nonce, ("", ()))
+        _unused, names = self._under_way.pop(nonce, ("", ()))
         found = [Rejection(name, message) for name in guilty(names, message) or [""]]
         self.refused.update({rejection.resource: rejection for rejection in found})
         return found

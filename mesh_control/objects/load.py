@@ -25,7 +25,7 @@ Reader = Callable[[Document], Iterable[str]]
 """What a later reader of a document has against its values: lines ``WHERE: PATH: MESSAGE``."""
 
 
-def no_reader(_: Document) -> Iterable[str]:
+def no_reader(_unused: Document) -> Iterable[str]:
     """Nobody reads the documents further."""
     return ()
 
@@ -195,7 +195,7 @@ def _reader_problems(raw: Raw, document: Document, reader: Reader) -> Iterator[P
         mesh: Any = document.spec.get("mesh", {})
         document = replace(document, kind="MeshConfig", spec=mesh)
     for line in reader(document):
-        path, _, message = line.removeprefix(f"{document.where}: ").partition(": ")
+        path, _unused, message = line.removeprefix(f"{document.where}: ").partition(": ")
         steps = re.findall(r"\[(\d+)\]|([^.\[\]]+)", path)
         place = tuple(int(index) if index else name for index, name in steps)
         yield Problem(raw.where, message, subject, path, line=raw.line(place))

@@ -73,7 +73,7 @@ class Store:
                 self._written[key] = text
 
     def _path(self, key: str) -> Path:
-        namespace, _, name = key.partition("/")
+        namespace, _unused, name = key.partition("/")
         if len(name) > _LONGEST_STEM:
             name = f"{name[-_LONGEST_STEM:]}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
         return self._directory / _ENTRIES / namespace / f"{name}.json"

@@ -157,7 +157,7 @@ def _lb_endpoint(
 def _locality(
     locality: str, found: Mapping[str, endpoint_components_pb2.LbEndpoint]
 ) -> endpoint_components_pb2.LocalityLbEndpoints:
-    region, zone, sub_zone, *_ = (*locality.split("/"), "", "")
+    region, zone, sub_zone, *_unused = (*locality.split("/"), "", "")
     return endpoint_components_pb2.LocalityLbEndpoints(
         locality=base_pb2.Locality(region=region, zone=zone, sub_zone=sub_zone),
         lb_endpoints=found.values(),

@@ -56,7 +56,7 @@ def passed_through(mesh: Mesh, proxy: Proxy) -> Iterator[Target]:
     """Yield what the AUTO_PASSTHROUGH servers lead to: each has a cluster named as its SNI."""
     patterns = {
         _name(host)
-        for _, server in _servers(mesh, proxy)
+        for _unused, server in _servers(mesh, proxy)
         if server.tls.mode is ServerTlsMode.AUTO_PASSTHROUGH
         for host in server.hosts
     }
@@ -136,7 +136,7 @@ def _targets(mesh: Mesh, proxy: Proxy, patterns: set[str]) -> Iterator[Target]:
 def _serves(server: Server, gateway: Named[Gateway], named: Named[VirtualService]) -> bool:
     """Whether one of the server's hosts, ``host`` or ``namespace/host``, is the rule's."""
     for host in server.hosts:
-        namespace, _, pattern = host.rpartition("/")
+        namespace, _unused, pattern = host.rpartition("/")
         namespace = gateway.namespace if namespace == "." else namespace
         mine = namespace in ("", "*", named.namespace)
         if mine and any(covers(pattern, h) or covers(h, pattern) for h in named.spec.hosts):

@@ -60,7 +60,7 @@ def header_domains(service: Service, proxy: Proxy) -> Iterator[str]:
         short = host.removesuffix(suffix)
         yield short
         yield f"{short}.svc"
-        name, _, namespace = short.partition(".")
+        name, _unused, namespace = short.partition(".")
         if namespace == proxy.namespace:
             yield name
     for address in usable(proxy, service.addresses):

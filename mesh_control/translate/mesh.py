@@ -70,7 +70,7 @@ class Mesh:
             if "mesh" in gateways_of(named)
             and (closest := most_specific(named.spec.hosts, host)) is not None
         ]
-        return [named for *_, named in sorted(found, key=lambda match: match[:2])]
+        return [named for *_unused, named in sorted(found, key=lambda match: match[:2])]
 
 
 def read_mesh(snapshot: MeshSnapshot, domain: str) -> Mesh:

@@ -34,7 +34,7 @@ def effective(rule: DestinationRule | None, port: int, subset: Subset | None = N
 
     A subset's policy overrides block by block, unless it has settings for the port.
     """
-    base, _ = _at_port(rule.traffic_policy if rule else None, port)
+    base, _unused = _at_port(rule.traffic_policy if rule else None, port)
     if subset is None or subset.traffic_policy is None:
         return base
     own, whole = _at_port(subset.traffic_policy, port)

@@ -177,7 +177,7 @@ def _namespace(value: str) -> rbac_pb2.Principal:
 
 def _service_account(namespace: str, value: str) -> rbac_pb2.Principal:
     """``name`` in the policy's namespace, or ``namespace/name``."""
-    owner, _, name = value.rpartition("/")
+    owner, _unused, name = value.rpartition("/")
     owner = re.escape(owner or namespace)
     return _matching(f"spiffe://.+/ns/{owner}/(.+/|)sa/{re.escape(name)}(/.+)?")
 

@@ -34,9 +34,9 @@ def outbound_chains(
         ways = list(_tls_routes(mesh, proxy, service, port))
     else:
         ways = [((), clusters) for clusters in _tcp_routes(mesh, proxy, service, port)]
-    taken = {name for server_names, _ in ways for name in server_names}
+    taken = {name for server_names, _unused in ways for name in server_names}
     own = tuple(name for name in own_names if name not in taken)
-    if all(server_names for server_names, _ in ways) and (own or not own_names):
+    if all(server_names for server_names, _unused in ways) and (own or not own_names):
         ways.append((own, {names.outbound(service.host, port.number): 1}))
     return [
         listener_components_pb2.FilterChain(

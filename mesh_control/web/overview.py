@@ -98,13 +98,16 @@ class Overview:
         metrics.gauge(
             "mesh_control_serving_cert_expiry_timestamp",
             "End of the control plane's own certificate, in seconds since 1970.",
-            lambda: self._serving.not_after.timestamp(),
+            self._serving_end,
         )
         metrics.gauge("process_cpu_seconds_total", "CPU time used.", time.process_time)
         metrics.gauge("process_resident_memory_bytes", "Memory in use.", _resident_bytes)
         metrics.gauge(
             "process_start_time_seconds", "Start, in seconds since 1970.", self._since.timestamp
         )
+
+    def _serving_end(self) -> float:
+        return self._serving.not_after.timestamp()
 
     def _workloads_by_health(self) -> dict[tuple[str, ...], float]:
         healthy = [workload.healthy for workload in self._snapshot().workloads.values()]

@@ -21,8 +21,8 @@ from grpclib.encoding.base import CodecBase
 from grpclib.server import Server
 from grpclib.server import Stream as ServerStream
 
-BytesStream: TypeAlias = "ServerStream[bytes, bytes]"
-ClientStream: TypeAlias = "Stream[bytes, bytes]"
+BytesStream: TypeAlias = ServerStream[bytes, bytes]
+ClientStream: TypeAlias = Stream[bytes, bytes]
 StreamHandler = Callable[[BytesStream], Awaitable[None]]
 
 

@@ -18,7 +18,7 @@ SECURITY = tuple(f"security.istio.io/{v}" for v in ("v1", "v1beta1"))
 CORE = ("v1",)
 
 
-def no_rules(_: Document) -> Iterator[Finding]:
+def no_rules(_unused: Document) -> Iterator[Finding]:
     """Nothing beyond the schema."""
     yield from ()
 

@@ -103,7 +103,7 @@ def _object(cls: type[Any], data: object, where: str) -> object:
     fields = _fields(cls)
     if issubclass(cls, Strict):
         for key in data:
-            if key not in {_key(field) for field, _ in fields}:
+            if key not in {_key(field) for field, _unused in fields}:
                 raise ConfigError(_join(where, str(key)), "is not supported yet")
     values: dict[str, object] = {}
     for field, hint in fields:
