@@ -235,10 +235,10 @@ def search_domains(resolv_conf: str) -> list[str]:
 def resolver_answers(domains: t.Sequence[str]) -> bool:
     """Ask for a name that exists nowhere: that it does not is an answer, silence is none.
 
-    Asked in the host's own ``domains``, too: there are resolvers that answer for nothing else.
+    Asked in the host's own ``domains`` first: there are resolvers that answer for nothing else.
     """
     name = f"hybrid-mesh-{secrets.token_hex(4)}"
-    return any(_answered(f"{name}.{domain.rstrip('.')}.") for domain in ("invalid", *domains))
+    return any(_answered(f"{name}.{domain.rstrip('.')}.") for domain in (*domains, "invalid"))
 
 
 def _answered(name: str) -> bool:
