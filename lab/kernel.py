@@ -1,33 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one setting of the machine that a lab needs raised; put back when the last lab is gone."""
+"""The machine's settings that a lab changes, itself or through podman; put back with the last."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+ROOT = Path("/proc/sys")
 # The default of 128 is used up by about 22 systemd hosts; those beyond it hang without a message.
-SETTING = Path("/proc/sys/fs/inotify/max_user_instances")
+INSTANCES = "fs/inotify/max_user_instances"
 NEEDED = 1024
-# Of the machine, not of a checkout: any lab may be the last. Gone at a reboot, as the setting is.
-RECORD = Path("/run/hybrid-mesh-lab/max_user_instances")
+# What podman turns on with its first network, and never off again.
+FORWARDING = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding")
+# Of the machine, not of a checkout: any lab may be the last. Gone at a reboot, as the settings are.
+RECORD = Path("/run/hybrid-mesh-lab/settings.json")
 
 
-def raise_limit(setting: Path = SETTING, record: Path = RECORD) -> bool:
-    """Raises the setting if it is too low and writes down what it was; true if it was raised."""
-    before = int(setting.read_text())
-    if before >= NEEDED:
+def prepare(root: Path = ROOT, record: Path = RECORD) -> bool:
+    """Writes down the settings before the first lab changes them; true if the limit was raised."""
+    if not record.exists():
+        names = [name for name in (INSTANCES, *FORWARDING) if (root / name).exists()]
+        record.parent.mkdir(exist_ok=True)
+        record.write_text(json.dumps({name: (root / name).read_text() for name in names}))
+    if int((root / INSTANCES).read_text()) >= NEEDED:
         return False
-    record.parent.mkdir(exist_ok=True)
-    record.write_text(f"{before}\n")
-    setting.write_text(f"{NEEDED}\n")
+    (root / INSTANCES).write_text(f"{NEEDED}\n")
     return True
 
 
-def restore_limit(setting: Path = SETTING, record: Path = RECORD) -> bool:
-    """Puts the setting back to what was written down; true if there was something to put back."""
+def restore(*, forwarding: bool, root: Path = ROOT, record: Path = RECORD) -> list[str]:
+    """Puts back what was written down; gives the names of the settings that had changed.
+
+    ``forwarding`` is False where containers of others need what podman turned on.
+    """
     if not record.exists():
-        return False
-    setting.write_text(record.read_text())
+        return []
+    before = json.loads(record.read_text())
+    changed = [
+        name
+        for name, value in before.items()
+        if (root / name).read_text() != value and (forwarding or name not in FORWARDING)
+    ]
+    for name in changed:
+        (root / name).write_text(before[name])
     record.unlink()
     record.parent.rmdir()
-    return True
+    return changed

@@ -37,7 +37,7 @@ def up(lab: Lab, *, fresh: bool = False) -> None:
     mark = f"{digest(lab, name)}\n"
     wanted = [object_name(lab.name, host.name) for host in lab.hosts]
     whole = state.complete.exists() and state.complete.read_text() == mark
-    if kernel.raise_limit():
+    if kernel.prepare():
         say(f"fs.inotify.max_user_instances raised to {kernel.NEEDED} until the last lab is down")
     if whole and not fresh and containers(lab.name) == sorted(wanted):
         say(f"lab {lab.name} is there")
@@ -58,8 +58,11 @@ def down(lab: str) -> None:
     """Removes the lab, whole or not, and with the last lab what this machine was set to for it."""
     remove(lab)
     State.of(lab).remove()
-    if not containers() and kernel.restore_limit():
-        say("fs.inotify.max_user_instances is what it was")
+    if containers():
+        return
+    others = podman("ps", "--all", "--quiet").split()
+    for name in kernel.restore(forwarding=not others):
+        say(f"{name.replace('/', '.')} is what it was")
 
 
 def remove(lab: str) -> None:

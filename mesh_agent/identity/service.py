@@ -74,6 +74,7 @@ class IdentityService:
         self._current: Identity | None = None
         self._last_error: str | None = None
         self._refused = False
+        self._request: tuple[bytes, bytes] | None = None  # key and CSR not answered yet
         self._subscribers: list[Callable[[], None]] = []
 
     @property
@@ -154,7 +155,9 @@ class IdentityService:
         identity = self.valid
         token = None if identity else self._token.read()
         async with self._worker() as worker:
-            key, csr = await worker.new_request(self._expected)
+            # A token answers for one key: after a lost reply the same request is made again.
+            self._request = self._request or await worker.new_request(self._expected)
+            key, csr = self._request
             try:
                 chain = await self._sign(csr, identity, token)
             except SigningError as error:
@@ -174,7 +177,7 @@ class IdentityService:
             )
         root = (chain[-1].strip() + "\n").encode()
         identity = self._store.save(details, self._clock.now(), key, certificates, root)
-        self._last_error, self._refused = None, False
+        self._last_error, self._refused, self._request = None, False, None
         log.info("certificate %s is valid until %s", details.serial, details.not_after.isoformat())
         self._adopt(identity)
 

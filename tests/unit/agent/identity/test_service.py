@@ -34,6 +34,7 @@ class Signer:
     def __init__(self, clock: StepClock, script: Sequence[float | Exception]) -> None:
         self.clock, self.script = clock, list(script)
         self.calls: list[tuple[float, str]] = []
+        self.requests: list[bytes] = []
         self.life = 0.0
 
     async def sign(
@@ -46,6 +47,7 @@ class Signer:
     ) -> tuple[str, ...]:
         assert (identity is None) != (token is None)
         self.calls.append((round(self.clock.passed), token or "certificate"))
+        self.requests.append(csr_pem)
         if not self.script:
             raise Enough
         step = self.script.pop(0)
@@ -62,7 +64,8 @@ class Worker:
         self.signer, self.spiffe_id = signer, spiffe_id
 
     async def new_request(self, spiffe_id: str) -> tuple[bytes, bytes]:
-        return b"key", b"csr"
+        number = len(self.signer.requests)
+        return b"key %d" % number, b"csr %d" % number
 
     async def read(self, key_pem: bytes, chain_pem: bytes) -> CertificateDetails:
         now = self.signer.clock.now()
@@ -311,3 +314,14 @@ async def test_who_has_heard_enough_is_not_told(tmp_path: Path) -> None:
     case.service.subscribe(lambda: heard.append(1))()
     await case.run()
     assert heard == []
+
+
+async def test_a_lost_reply_is_asked_for_with_the_same_key(tmp_path: Path) -> None:
+    lost = SigningError("control plane control:15012 does not answer", refused=False)
+    case = Case(tmp_path, [lost, lost, HOUR])
+    case.token.write_text("token")
+    await case.run()
+    # The token is spent for the first key; the renewal has one of its own.
+    assert case.signer.requests == [b"csr 0", b"csr 0", b"csr 0", b"csr 3"]
+    assert case.store.kept is not None
+    assert case.store.kept.key_pem == b"key 0"
