@@ -7,12 +7,13 @@ import socket
 import time
 from pathlib import Path
 
-from lab import image, kernel
+from lab import image, isolation, kernel
 from lab.errors import LabError
 from lab.files import archive, host_files
 from lab.plan import digest
 from lab.podman import (
     LABEL,
+    bridges,
     containers,
     create_arguments,
     network_arguments,
@@ -46,6 +47,7 @@ def up(lab: Lab, *, fresh: bool = False) -> None:
         state.complete.unlink(missing_ok=True)
         with step(f"create {len(lab.networks)} networks and {len(lab.hosts)} hosts"):
             _create(lab, name, state.public_key())
+    isolation.isolate(lab.name, bridges(lab.name))
     with step("start " + ", ".join(host.name for host in lab.hosts)):
         podman("start", *wanted)
     with step("wait until systemd and ssh are ready everywhere"):
@@ -67,6 +69,7 @@ def down(lab: str) -> None:
 
 def remove(lab: str) -> None:
     """Removes the containers and networks that carry the lab's label."""
+    isolation.join(lab)
     hosts, segments = containers(lab), networks(lab)
     if not hosts and not segments:
         return

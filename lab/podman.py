@@ -107,3 +107,11 @@ def containers(lab: str | None = None) -> list[str]:
 def networks(lab: str) -> list[str]:
     """The networks of a lab."""
     return podman("network", "ls", "--quiet", "--filter", f"label={LABEL}={lab}").split()
+
+
+def bridges(lab: str) -> list[str]:
+    """The interfaces of this machine that are a lab's networks."""
+    names = networks(lab)
+    if not names:
+        return []
+    return podman("network", "inspect", "--format", "{{.NetworkInterface}}", *names).split()
