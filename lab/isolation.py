@@ -14,9 +14,10 @@ from itertools import permutations
 from lab.errors import LabError
 
 
-def table(lab: str) -> str:
-    """The name of the lab's table."""
-    return f"hybrid_mesh_lab_{lab.replace('-', '_')}"
+def _gone(lab: str) -> tuple[str, str]:
+    """The lab's table, and the script after which it is not there, whether it was or not."""
+    name = f"hybrid_mesh_lab_{lab.replace('-', '_')}"
+    return name, f"add table inet {name}\ndelete table inet {name}\n"
 
 
 def rules(lab: str, bridges: Sequence[str]) -> str:
@@ -24,9 +25,9 @@ def rules(lab: str, bridges: Sequence[str]) -> str:
     drops = "".join(
         f'    iifname "{here}" oifname "{there}" drop\n' for here, there in permutations(bridges, 2)
     )
-    name = table(lab)
+    name, gone = _gone(lab)
     return (
-        f"add table inet {name}\ndelete table inet {name}\ntable inet {name} {{\n"
+        f"{gone}table inet {name} {{\n"
         f"  chain forward {{\n    type filter hook forward priority -1; policy accept;\n"
         f"{drops}  }}\n}}\n"
     )
@@ -34,15 +35,20 @@ def rules(lab: str, bridges: Sequence[str]) -> str:
 
 def isolate(lab: str, bridges: Sequence[str]) -> None:
     """Loads the rules, in place of what an earlier start left."""
-    done = subprocess.run(
-        ["nft", "-f", "-"], input=rules(lab, bridges), capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise LabError(f"nft refuses the rules that keep networks apart: {done.stderr.strip()}")
+    _load(rules(lab, bridges))
 
 
 def join(lab: str) -> None:
     """Removes the table, if it is there."""
-    name = table(lab)
-    script = f"add table inet {name}\ndelete table inet {name}\n"
-    subprocess.run(["nft", "-f", "-"], input=script, capture_output=True, text=True, check=False)
+    _load(_gone(lab)[1])
+
+
+def _load(script: str) -> None:
+    try:
+        done = subprocess.run(
+            ["nft", "-f", "-"], input=script, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError as error:
+        raise LabError("nft is not installed: make setup") from error
+    if done.returncode:
+        raise LabError(f"nft refuses the rules that keep networks apart: {done.stderr.strip()}")

@@ -7,7 +7,8 @@ requests into the same few steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from envoy.service.discovery.v3 import discovery_pb2
@@ -16,14 +17,32 @@ from mesh_core.wire import types
 
 
 @dataclass(slots=True)
-class SotwStream:
-    """StreamSecrets. ``secret`` gives a serialized secret by name, None while there is none."""
+class _Stream(ABC):
+    """What Envoy asked for and has. ``secret`` gives a serialized secret by name, or None yet."""
 
     secret: Callable[[str], bytes | None]
     on_refusal: Callable[[str, str], None]
     _names: list[str] = field(default_factory=list)
     _sent: dict[str, bytes] = field(default_factory=dict)
     _count: int = 0
+
+    def changed(self) -> bytes | None:
+        """Return what Envoy has not got yet of the secrets that it asked for."""
+        news = _news(self._names, self.secret, self._sent)
+        if not news:
+            return None
+        self._sent |= news
+        self._count += 1
+        return self._response(news)
+
+    @abstractmethod
+    def _response(self, news: Mapping[str, bytes]) -> bytes: ...
+
+
+class SotwStream(_Stream):
+    """StreamSecrets."""
+
+    __slots__ = ()
 
     def request(self, raw: bytes) -> bytes | None:
         """Take Envoy's request; return the response that it asks for, if there is one."""
@@ -36,13 +55,7 @@ class SotwStream:
         self._sent = {name: body for name, body in self._sent.items() if name in self._names}
         return self.changed()
 
-    def changed(self) -> bytes | None:
-        """Return what Envoy has not got yet of the secrets that it asked for."""
-        news = _news(self._names, self.secret, self._sent)
-        if not news:
-            return None
-        self._sent |= news
-        self._count += 1
+    def _response(self, news: Mapping[str, bytes]) -> bytes:
         response = discovery_pb2.DiscoveryResponse(
             type_url=types.SECRET, version_info=str(self._count), nonce=str(self._count)
         )
@@ -52,15 +65,10 @@ class SotwStream:
         return bytes(response.SerializeToString())
 
 
-@dataclass(slots=True)
-class DeltaStream:
-    """DeltaSecrets. ``secret`` gives a serialized secret by name, None while there is none."""
+class DeltaStream(_Stream):
+    """DeltaSecrets."""
 
-    secret: Callable[[str], bytes | None]
-    on_refusal: Callable[[str, str], None]
-    _names: list[str] = field(default_factory=list)
-    _sent: dict[str, bytes] = field(default_factory=dict)
-    _count: int = 0
+    __slots__ = ()
 
     def request(self, raw: bytes) -> bytes | None:
         """Take Envoy's request; return the response that it asks for, if there is one."""
@@ -77,13 +85,7 @@ class DeltaStream:
                 self._names.append(name)
         return self.changed()
 
-    def changed(self) -> bytes | None:
-        """Return what Envoy has not got yet of the secrets that it asked for."""
-        news = _news(self._names, self.secret, self._sent)
-        if not news:
-            return None
-        self._sent |= news
-        self._count += 1
+    def _response(self, news: Mapping[str, bytes]) -> bytes:
         response = discovery_pb2.DeltaDiscoveryResponse(
             type_url=types.SECRET, nonce=str(self._count)
         )
