@@ -120,7 +120,7 @@ def _call(mesh: EnvoyMesh, where: str, expect: str, scheme: str, **more: Any) ->
         **more,
     }
     # Calls that do not cross the mesh are not waited for any longer than those that do need.
-    wait = 0.3 if where.endswith("itself") else 5
+    wait = 0.3 if where.endswith("itself") else 20
     (result,) = make_calls([call], ProofLog(mesh.log), wait, ProofPorts(time.monotonic_ns()))
     return result
 
