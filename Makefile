@@ -1,7 +1,7 @@
 # hybrid.mesh: `make` lists what can be done here. Whatever is longer than a line is in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lab-image demo demo-down test lint sanity unit wire molecule real format build clean
+.PHONY: help setup lab-image demo demo-down test lint sanity unit tools cluster wire nodes molecule real format build clean
 
 # The tools of the project come first; Ansible asks for a UTF-8 locale, and this one is everywhere.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -38,8 +38,17 @@ sanity: setup ## ansible-test sanity, complete and without ignores
 unit: setup ## Unit tests, and the checks of the repository itself
 	@python -m pytest tests/unit tests/repo
 
+tools: setup ## Build the real programs of Kubernetes and Istio that tests run, as far as missing
+	@python -m lab tools
+
+cluster: tools ## Tests against a real API server and a real istiod, plain processes beside the tests
+	@python -m pytest tests/cluster
+
 wire: setup ## Tests over real sockets, with a real Envoy
 	@python -m pytest tests/wire
+
+nodes: tools ## Tests on a real Kubernetes node: injected pods and a VM, and the node itself in the mesh
+	@python -m pytest tests/nodes
 
 molecule: setup ## Converge, idempotence, proof and offboarding on hosts of their own
 	@molecule test --no-command-borders --scenario-name vm_mesh

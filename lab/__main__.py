@@ -12,6 +12,7 @@ from lab import image, inventory, life, spec
 from lab.errors import LabError
 from lab.podman import DEFAULT_LAB, environment, object_name
 from lab.state import ROOT, locked
+from lab.tools.ensure import ensure
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,10 +20,11 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="python -m lab", description="Hosts to try the mesh on.")
     root.add_argument("--lab", default=DEFAULT_LAB, metavar="NAME", help="which lab (%(default)s)")
     verbs = root.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("tools", help="build the programs of Kubernetes and Istio, as far as missing")
     verbs.add_parser("image", help="build the hosts' image unless it is there")
-    start = verbs.add_parser("up", help="start the lab that an inventory describes")
-    start.add_argument("-i", "--inventory", type=Path, required=True)
-    start.add_argument("--fresh", action="store_true", help="replace a complete lab as well")
+    begin = verbs.add_parser("up", help="start the lab that an inventory describes")
+    begin.add_argument("-i", "--inventory", type=Path, required=True)
+    begin.add_argument("--fresh", action="store_true", help="replace a complete lab as well")
     verbs.add_parser("down", help="remove the lab and everything that was set for it")
     verbs.add_parser("status", help="list the hosts")
     entrances = {"ssh": "log in to a host, or run a command there", "exec": "the same without ssh"}
@@ -37,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one verb; gives the exit status."""
     options = parser().parse_args(arguments)
     try:
-        if os.geteuid() != 0:
+        if options.verb != "tools" and os.geteuid() != 0:
             raise LabError("hosts with networks of their own need root: run it through sudo")
         _run(options)
     except LabError as error:
@@ -48,12 +50,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     match options.verb:
+        case "tools":
+            ensure()
         case "image":
             image.ensure(ROOT / ".cache")
         case "up":
+            # With what .venv holds, which the other verbs can do without.
+            from lab import start
+
             wanted = spec.from_inventory(options.lab, inventory.read(options.inventory))
             with locked():
-                life.up(wanted, fresh=options.fresh)
+                start.up(wanted, fresh=options.fresh)
         case "down":
             with locked():
                 life.down(options.lab)

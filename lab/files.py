@@ -42,7 +42,7 @@ def host_files(lab: Lab, host: Host, public_key: str) -> list[File]:
     if host.nameserver in host.addresses:
         files.append(File("etc/dnsmasq.d/lab.conf", _resolver(lab, host)))
         units = (*units, "dnsmasq.service")
-    return files + [_enabled(unit) for unit in units]
+    return files + [enabled(unit) for unit in units]
 
 
 def archive(files: list[File], *, time: int) -> bytes:
@@ -62,7 +62,8 @@ def archive(files: list[File], *, time: int) -> bytes:
     return buffer.getvalue()
 
 
-def _enabled(unit: str) -> File:
+def enabled(unit: str) -> File:
+    """The link that starts a unit at boot."""
     directory = UNIT_DIRECTORIES.get(unit, "/lib/systemd/system")
     return File(f"etc/systemd/system/multi-user.target.wants/{unit}", target=f"{directory}/{unit}")
 

@@ -10,6 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.tools import missing as missing_tools
+
+pytest_plugins = ["tests.clusters"]
+
 ENVOY = Path(sysconfig.get_path("purelib")) / "envoy" / "_bin" / "envoy"
 
 
@@ -21,6 +25,8 @@ def _missing(mark: str) -> str | None:
         return "podman is not installed"
     if mark == "needs_envoy" and not ENVOY.exists():
         return f"Envoy is not installed: no {ENVOY}"
+    if mark == "needs_tools" and missing_tools():
+        return f"these are not built: {', '.join(missing_tools())} (make tools)"
     return None
 
 
