@@ -10,21 +10,24 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import os
 import socket
 from collections.abc import Collection
 from typing import Final
+
+from mesh_agent.health.result import Unhealthy
 
 SOURCE_IPV4: Final = "127.0.0.6"
 SOURCE_IPV6: Final = "::6"
 
 
 async def connect(host: str, port: int, own_addresses: Collection[str]) -> socket.socket:
-    """Return a connected, non-blocking socket; OSError when there is none to be had.
+    """Return a connected, non-blocking socket; Unhealthy when the port cannot be reached.
 
     Only calls to this host (loopback and ``own_addresses``) can come from the special address.
     """
     loop = asyncio.get_running_loop()
-    problem: OSError | None = None
+    problem = OSError(errno.EADDRNOTAVAIL, "")
     for family, _kind, _protocol, _canonical, address in await loop.getaddrinfo(
         host, port, type=socket.SOCK_STREAM
     ):
@@ -41,7 +44,9 @@ async def connect(host: str, port: int, own_addresses: Collection[str]) -> socke
             raise
         else:
             return sock
-    raise problem or OSError(errno.EADDRNOTAVAIL, f"{host} has no address")
+    # Asyncio's own text says neither in plain words.
+    reason = os.strerror(problem.errno) if problem.errno else str(problem)
+    raise Unhealthy(f"port {port} of {host} cannot be reached: {reason}") from problem
 
 
 def _is_own(address: str, own_addresses: Collection[str]) -> bool:

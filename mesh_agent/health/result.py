@@ -5,4 +5,4 @@ from __future__ import annotations
 
 
 class Unhealthy(Exception):  # noqa: N818 - an answer of the application, not an error of ours
-    """The application answered that it is not well; the text is for people."""
+    """The application is not well, or does not answer; the text is for people."""

@@ -11,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from mesh_agent.identity.client import SigningError
 from mesh_agent.identity.keys import KeyWorker
@@ -25,6 +25,8 @@ from mesh_core.identity import SpiffeId
 from mesh_core.supervise import backoff
 
 log = logging.getLogger(__name__)
+
+_WHAT_HELPS: Final = "deliver a new join token with site.yml or rejoin.yml"
 
 # Sleeps are cut, so that a wall clock that was set is noticed.
 _LONGEST_SLEEP = 60.0
@@ -73,6 +75,7 @@ class IdentityService:
         self._jitter = 0.0
         self._current: Identity | None = None
         self._last_error: str | None = None
+        self._unusable: str | None = None  # why the certificate on disk is not used
         self._refused = False
         self._request: tuple[bytes, bytes] | None = None  # key and CSR not answered yet
         self._subscribers: list[Callable[[], None]] = []
@@ -118,20 +121,25 @@ class IdentityService:
 
     def load(self) -> None:
         """Take the certificate on disk into use, if there is a usable one for this workload."""
+        self._look()
+        if self._unusable:
+            self._report(self._unusable)
+
+    def _look(self) -> None:
+        self._unusable = None
         try:
             identity = self._store.load()
+            if identity and identity.details.spiffe_id != self._expected:
+                raise IdentityError(
+                    f"it is for {identity.details.spiffe_id}, this host is configured as "
+                    f"{self._expected}"
+                )
         except IdentityError as error:
-            self._report(f"the certificate on disk is not used: {error}")
+            self._unusable = f"the certificate on disk is not used: {error}"
             return
-        if identity is None:
-            return
-        if identity.details.spiffe_id != self._expected:
-            self._report(
-                f"the certificate on disk is not used: it is for {identity.details.spiffe_id}, "
-                f"this host is configured as {self._expected}"
-            )
-            return
-        self._adopt(identity)
+        if identity is not None:
+            self._last_error = None
+            self._adopt(identity)
 
     async def run(self) -> None:
         """Keep the identity valid, for ever."""
@@ -140,12 +148,17 @@ class IdentityService:
             if self._current and (due := self._due(self._current)) > self._clock.now():
                 await self._sleep_until(due)
                 continue
+            if self._unusable:
+                self._look()  # somebody may have put it right
+                if self._current:
+                    continue
             try:
                 await self._obtain()
                 waits = backoff(0.2, _LONGEST_RETRY)
             except SigningError as error:
                 self._refused = error.refused
-                self._report(str(error))
+                stranded = error.refused and not self.valid
+                self._report(f"{error}; {_WHAT_HELPS}" if stranded else str(error))
                 await self._pause(next(waits))
             except (IdentityError, OSError) as error:
                 self._report(str(error))
@@ -177,7 +190,8 @@ class IdentityService:
             )
         root = (chain[-1].strip() + "\n").encode()
         identity = self._store.save(details, self._clock.now(), key, certificates, root)
-        self._last_error, self._refused, self._request = None, False, None
+        self._last_error, self._unusable = None, None
+        self._refused, self._request = False, None
         log.info("certificate %s is valid until %s", details.serial, details.not_after.isoformat())
         self._adopt(identity)
 
@@ -223,6 +237,8 @@ class IdentityService:
     def _report(self, problem: str) -> None:
         """Keep and log a problem, once as long as it stays the same."""
         now = self._clock.now()
+        if self._unusable and self._unusable != problem:
+            problem = f"{self._unusable}; {problem}"
         if self._state() is IdentityState.EXPIRED and self._current:
             end = self._current.details.not_after
             problem = f"the certificate ended at {end:%Y-%m-%d %H:%M:%S} UTC; {problem}"

@@ -83,66 +83,16 @@ message:
   sample: ""
 """
 
-import os
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.hybrid.mesh.plugins.module_utils._program import (
-    Answer,
-    ProgramError,
-    parse_json,
-    run,
-)
-
-# Exit code of `mesh-agent status` when no agent answers.
-NOT_RUNNING = 3
-
-
-def without_status(state: str, message: str) -> dict[str, t.Any]:
-    """The result for a host whose agent says nothing."""
-    return {"state": state, "ready": False, "needs_token": True, "status": {}, "message": message}
-
-
-def understand(argv: list[str], answer: Answer) -> dict[str, t.Any]:
-    """The result for what the program answered. Raises ProgramError when that makes no sense."""
-    if answer.code == NOT_RUNNING:
-        return without_status("stopped", answer.complaint)
-    if answer.code != 0:
-        raise ProgramError(f"{' '.join(argv)} failed with code {answer.code}: {answer.complaint}")
-    status = parse_json(argv, answer)
-    if not isinstance(status, dict):
-        raise ProgramError(f"{' '.join(argv)}: expected an object, found {type(status).__name__}")
-    identity = status.get("identity") or {}
-    return {
-        "state": "running",
-        "ready": bool(status.get("ready")),
-        "needs_token": bool(identity.get("needs_token")),
-        "status": status,
-        "message": "",
-    }
+from ansible_collections.hybrid.mesh.plugins.module_utils._agent_status import PROGRAM, ask
 
 
 def main() -> None:
     """Ask, and return what is known."""
     module = AnsibleModule(
-        argument_spec={
-            "program": {
-                "type": "path",
-                "default": "/opt/hybrid-mesh/runtime/current/bin/mesh-agent",
-            },
-        },
-        supports_check_mode=True,
+        argument_spec={"program": {"type": "path", "default": PROGRAM}}, supports_check_mode=True
     )
-    program = module.params["program"]
-    argv = [program, "status", "--json"]
-    if not os.path.exists(program):
-        module.exit_json(changed=False, **without_status("absent", f"{program} does not exist"))
-    try:
-        result = understand(argv, run(argv))
-    except ProgramError as exc:
-        # A broken installation is what the caller is about to repair: tell, and do not fail.
-        result = without_status("stopped", str(exc))
-    module.exit_json(changed=False, **result)
+    module.exit_json(changed=False, **ask(module.params["program"]))
 
 
 if __name__ == "__main__":

@@ -251,3 +251,34 @@ def test_documents_read_back_as_they_were() -> None:
     text = to_documents(values)
     assert list(yaml.safe_load_all(text)) == values
     assert text.startswith("b: 1\na: |\n  x: y\n")
+
+
+def test_a_kubernetes_node() -> None:
+    ports = [{"name": "http", "port": 9100}]
+    found = member(workload(mesh_profile="node", mesh_ports=ports))
+    assert found["profile"] == "node"
+    assert found["group"] == "api"
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"mesh_profile": "pod"}, "api-1: mesh_profile: expected one of vm, node, found 'pod'"),
+        (
+            {"mesh_profile": "node", "mesh_ports": [{"name": "http", "port": 10250}]},
+            r"api-1: mesh_ports\[0\].port: .*found 10250",
+        ),
+        (
+            {"mesh_profile": "node", "mesh_ports": [{"name": "http", "port": "30080"}]},
+            r"api-1: mesh_ports\[0\].port: .*found 30080",
+        ),
+    ],
+)
+def test_what_no_node_can_be(variables: dict[str, Any], problem: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=problem):
+        member(workload(**variables))
+
+
+def test_a_gateway_is_no_node() -> None:
+    with pytest.raises(AnsibleFilterError, match="gw: mesh_profile: expected none"):
+        member(gateway(mesh_profile="node"))

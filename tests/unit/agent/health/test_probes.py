@@ -142,8 +142,10 @@ async def test_a_huge_body_is_not_read() -> None:
 @pytest.mark.parametrize("kind", ["http_get", "tcp_socket", "grpc"])
 async def test_nobody_listens(kind: str) -> None:
     settings = {"http_get": HttpGet, "tcp_socket": TcpSocket, "grpc": Grpc}[kind]
-    with pytest.raises(ConnectionRefusedError):
-        await probe(**{kind: settings(closed_port())})
+    port = closed_port()
+    text = f"port {port} of 127.0.0.1 cannot be reached: Connection refused"
+    with pytest.raises(Unhealthy, match=text):
+        await probe(**{kind: settings(port)})
 
 
 async def test_tcp_comes_from_the_special_address() -> None:

@@ -13,7 +13,12 @@ import pytest
 
 from mesh_agent.identity.client import SigningError
 from mesh_agent.identity.keys import KeyWorker
-from mesh_agent.identity.model import CertificateDetails, Identity, IdentityState
+from mesh_agent.identity.model import (
+    CertificateDetails,
+    Identity,
+    IdentityError,
+    IdentityState,
+)
 from mesh_agent.identity.service import IdentityService
 from mesh_agent.identity.settings import Endpoint, IdentitySettings
 from mesh_agent.identity.store import IdentityStore
@@ -194,6 +199,30 @@ async def test_a_certificate_of_another_workload_is_not_used(tmp_path: Path) -> 
     assert status.needs_token
     assert "spiffe://cluster.local/ns/a/sa/b" in str(status.last_error)
     assert str(ME) in str(status.last_error)
+
+
+async def test_a_key_that_cannot_be_read_is_named_until_it_is_put_right(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    case = Case(tmp_path, [])
+    loads = 0
+
+    def load() -> Identity:
+        nonlocal loads
+        loads += 1
+        if loads < 4:
+            raise IdentityError("key.pem: cannot be read: Permission denied")
+        said.append(str(case.service.status().last_error))
+        return kept(ends=HOUR)
+
+    said: list[str] = []
+    case.store.load = load  # type: ignore[method-assign]
+    with caplog.at_level(logging.ERROR):
+        await case.run()
+    assert "key.pem: cannot be read: Permission denied; no join token" in said[0]
+    assert case.service.status().last_error != said[0]
+    assert [call[1] for call in case.signer.calls] == ["certificate"]
+    assert caplog.text.count("no join token") == 1
 
 
 async def test_an_outage_is_ridden_out_with_growing_waits(tmp_path: Path) -> None:
