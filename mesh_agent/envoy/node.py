@@ -55,7 +55,7 @@ def _metadata(settings: AgentSettings, labels: Mapping[str, str]) -> dict[str, A
         "METADATA_DISCOVERY": "false",
         "PROXY_CONFIG": _proxy_config(settings),
     }
-    if settings.profile == "vm":
+    if settings.profile != "gateway":
         captured = settings.redirect.mode == "transparent"
         metadata["INTERCEPTION_MODE"] = "REDIRECT" if captured else "NONE"
     if workload.group:

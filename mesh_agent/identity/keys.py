@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 
+from mesh_agent.ahead import start_key_worker
 from mesh_agent.identity.model import CertificateDetails, IdentityError
+from mesh_core.apart import Apart
 
 _SECONDS = 30.0
 
@@ -19,8 +19,8 @@ _SECONDS = 30.0
 class KeyWorker:
     """Talks to one worker process; see `open_worker`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
 
     async def new_request(self, spiffe_id: str) -> tuple[bytes, bytes]:
         """Return a new private key and a certificate request for it, both PEM."""
@@ -45,13 +45,13 @@ class KeyWorker:
         )
 
     async def _order(self, order: Mapping[str, str]) -> dict[str, object]:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            raise RuntimeError("the worker was started without pipes")
         async with asyncio.timeout(_SECONDS):
-            stdin.write(json.dumps(order).encode() + b"\n")
-            await stdin.drain()
-            line = await stdout.readline()
+            self._writer.write(json.dumps(order).encode() + b"\n")
+            try:
+                await self._writer.drain()
+                line = await self._reader.readline()
+            except ConnectionError:
+                line = b""
         if not line:
             raise IdentityError("the key worker ended before its answer; see the log")
         done: dict[str, object] = json.loads(line)
@@ -61,20 +61,14 @@ class KeyWorker:
 
 
 @asynccontextmanager
-async def open_worker() -> AsyncIterator[KeyWorker]:
-    """Start a worker and end it afterwards, whatever happens."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "mesh_agent.identity.worker",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        # A launcher may have put the runtime on sys.path by other means than the environment.
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )
+async def open_worker(waiting: Apart | None = None) -> AsyncIterator[KeyWorker]:
+    """Start a worker, or take the one that is ``waiting``, and end it whatever happens."""
+    worker = waiting if waiting and waiting.alive else start_key_worker()
     try:
-        yield KeyWorker(process)
+        reader, writer = await asyncio.open_unix_connection(sock=worker.channel)
+        try:
+            yield KeyWorker(reader, writer)
+        finally:
+            writer.close()
     finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+        worker.end()

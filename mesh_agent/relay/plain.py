@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A state-of-the-world stream of Envoy, carried as it is.
+"""A state-of-the-world stream of Envoy, carried as it is but for what Envoy lacks.
 
 Envoy is configured for delta; this is for an Envoy that is not. It ends when its upstream stream
 ends, and Envoy keeps what it has and tries again.
@@ -12,8 +12,10 @@ import asyncio
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
+from mesh_agent.adapt.adapter import Adapter
 from mesh_agent.relay.companion import Companion
 from mesh_agent.relay.dialect import Sotw
+from mesh_agent.relay.fit import fit, opens
 from mesh_agent.relay.record import Record
 from mesh_agent.relay.upstream import PATIENT_SECONDS, Connector, Upstream, UpstreamError
 from mesh_core.wire import types
@@ -31,6 +33,7 @@ class SotwSession:
         self._companion = companion
         self._record = record
         self._upstream: Upstream | None = None
+        self._adapter: Adapter | None = None
         self._introduced = False
         self._listening = False
 
@@ -73,6 +76,8 @@ class SotwSession:
         async for message in self._stream:
             request = Sotw.read_request(message)
             self._record.counts.requests[types.short(request.type_url)] += 1
+            if request.HasField("node"):
+                self._adapter = Adapter.of(request.node)
             if request.HasField("error_detail"):
                 self._record.refused(
                     request.type_url, request.resource_names, request.error_detail.message
@@ -100,5 +105,8 @@ class SotwSession:
             self._record.counts.responses[types.short(response.type_url)] += 1
             if response.type_url == types.NAME_TABLE:
                 upstream.send(self._companion.hear(Sotw, response))
-            else:
-                await self._stream.send_message(message)
+                continue
+            if self._adapter and opens(self._adapter, response.type_url):
+                await fit(self._adapter, response.type_url, response.resources)
+                message = response.SerializeToString()
+            await self._stream.send_message(message)

@@ -16,9 +16,11 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 
+from mesh_agent.adapt.adapter import Adapter
 from mesh_agent.relay import local
 from mesh_agent.relay.companion import Companion
 from mesh_agent.relay.dialect import Delta
+from mesh_agent.relay.fit import fit, opens
 from mesh_agent.relay.lastgood import LastGood
 from mesh_agent.relay.record import Record
 from mesh_agent.relay.subscriptions import Reaction, Subscriptions
@@ -75,6 +77,7 @@ class DeltaSession:
         self._clock = clock
         self._inbox: asyncio.Queue[News | _Asked | _EnvoyLeft] = asyncio.Queue(_INBOX)
         self._subscriptions = Subscriptions()
+        self._adapter: Adapter | None = None  # until Envoy has said what it has
         self._upstream: Upstream | None = None
         self._without_control_plane = False
         self._health_told = False
@@ -113,7 +116,6 @@ class DeltaSession:
     async def _follow(self) -> None:
         await follow(
             self._connector,
-            Delta.path,
             self._inbox.put,
             first_seconds=FIRST_ANSWER_SECONDS if self._store else PATIENT_SECONDS,
             clock=self._clock,
@@ -133,6 +135,8 @@ class DeltaSession:
     async def _asked(self, message: bytes) -> None:
         request = Delta.read_request(message)
         self._record.counts.requests[types.short(request.type_url)] += 1
+        if request.HasField("node"):
+            self._adapter = Adapter.of(request.node)
         reaction = self._subscriptions.request(request)
         self._note_judgement(reaction)
         if self._upstream:
@@ -184,7 +188,7 @@ class DeltaSession:
             upstream.send(self._companion.hear(Delta, response))
             return
         self._subscriptions.response(response, upstream)
-        await self._stream.send_message(message)
+        await self._give(response, message)
 
     async def _lost(self, reason: str) -> None:
         self._upstream = None
@@ -205,7 +209,18 @@ class DeltaSession:
         self._record.counts.served_from_cache += len(response.resources)
         log.info("Envoy gets %d last good %s", len(response.resources), types.short(type_url))
         self._subscriptions.response(response, _LOCAL)
-        await self._stream.send_message(response.SerializeToString())
+        await self._give(response, response.SerializeToString())
+
+    async def _give(self, response: Any, message: bytes) -> None:
+        """Send Envoy a response, fitted to it. What is kept stays as it came.
+
+        So another Envoy, or another agent, makes the best of the same last good resources.
+        """
+        if self._adapter and opens(self._adapter, response.type_url):
+            fitted = Delta.read_response(message)
+            await fit(self._adapter, fitted.type_url, (each.resource for each in fitted.resources))
+            message = fitted.SerializeToString()
+        await self._stream.send_message(message)
 
     def _note_judgement(self, reaction: Reaction) -> None:
         update, type_url = reaction.judged, reaction.type_url

@@ -9,25 +9,37 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from grpclib.exceptions import StreamTerminatedError
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from mesh_agent.identity.dial import CALL_ERRORS, dial, explain
 from mesh_agent.identity.model import IdentityError
 from mesh_agent.identity.service import IdentityService
 from mesh_agent.identity.settings import ControlPlaneSettings, Endpoint
+from mesh_agent.relay.dialect import Delta, Sotw
+from mesh_agent.relay.world import World
 from mesh_core.clock import Clock
 from mesh_core.errors import MeshError
 from mesh_core.supervise import backoff
 from mesh_core.wire import rpc
 
 # A large mesh's first answer may take a while; who has configuration already can wait for it.
-PATIENT_SECONDS = 15.0
+PATIENT_SECONDS = 30.0
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 15.0
+# Whoever is told that there are too many comes back after more than a moment.
+_EXHAUSTED_WAIT = 1.0
 _STEADY_SECONDS = 10.0
 
 
 class UpstreamError(MeshError):
-    """No stream to the control plane, or the end of one; the text says why."""
+    """No stream to the control plane, or the end of one; the text says why.
+
+    ``status`` is what the control plane answered, None if it did not.
+    """
+
+    def __init__(self, message: str, status: Status | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class Upstream:
@@ -58,6 +70,25 @@ class Upstream:
                 await self._stream.send_message(await self._outbox.get())
 
 
+class WorldUpstream(Upstream):
+    """A delta stream to a control plane that has only the state of the world."""
+
+    def __init__(self, endpoint: Endpoint, stream: rpc.ClientStream) -> None:
+        super().__init__(endpoint, stream)
+        self._world = World()
+
+    def send(self, message: bytes) -> None:
+        """Send a delta request in its words."""
+        request = self._world.request(Delta.read_request(message))
+        if request is not None:
+            super().send(request.SerializeToString())
+
+    async def receive(self) -> bytes:
+        """Return its next response as a delta response."""
+        response = Sotw.read_response(await super().receive())
+        return bytes(self._world.response(response).SerializeToString())
+
+
 class Connector:
     """Opens streams to the control plane with the identity of the moment."""
 
@@ -75,7 +106,13 @@ class Connector:
         self._metadata = {"clusterid": cluster_id}
 
     @asynccontextmanager
-    async def open(self, path: str, endpoint: Endpoint, deadline: float) -> AsyncIterator[Upstream]:
+    async def open(
+        self,
+        path: str,
+        endpoint: Endpoint,
+        deadline: float,
+        kind: type[Upstream] = Upstream,
+    ) -> AsyncIterator[Upstream]:
         """Yield a stream on the gRPC ``path``, connected before ``deadline`` (the loop's time).
 
         UpstreamError for all that goes wrong on it, also inside the ``async with``.
@@ -90,7 +127,7 @@ class Connector:
             ):
                 async with asyncio.timeout_at(deadline):
                     await stream.send_request()
-                upstream = Upstream(endpoint, stream)
+                upstream = kind(endpoint, stream)
                 writing = asyncio.create_task(upstream.write())
                 try:
                     yield upstream
@@ -99,7 +136,8 @@ class Connector:
         except IdentityError as error:
             raise UpstreamError(str(error)) from error
         except CALL_ERRORS as error:
-            raise UpstreamError(explain(error, self._settings, endpoint)) from error
+            status = error.status if isinstance(error, GRPCError) else None
+            raise UpstreamError(explain(error, self._settings, endpoint), status) from error
 
     def on_identity_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         """Call back when there is another certificate; what is returned ends that."""
@@ -133,43 +171,61 @@ News = Opened | Received | Lost
 
 async def follow(
     connector: Connector,
-    path: str,
     tell: Callable[[News], Awaitable[None]],
     *,
     first_seconds: float,
     clock: Clock,
 ) -> None:
-    """Keep a stream to the control plane, for ever, and ``tell`` what becomes of it.
+    """Keep a delta stream to the control plane, for ever, and ``tell`` what becomes of it.
 
     The first round over all addresses has ``first_seconds`` for an answer; later ones are patient.
-    Between rounds it backs off, with jitter; a new certificate ends the wait.
+    Between rounds it backs off, with jitter, longer from the start when a control plane has too
+    many clients; a new certificate ends the wait. One without delta is asked for the state of the
+    world.
     """
     identity_changed = asyncio.Event()
     unsubscribe = connector.on_identity_change(identity_changed.set)
-    loop = asyncio.get_running_loop()
     seconds = first_seconds / len(connector.endpoints)
-    waits = backoff(_FIRST_WAIT, _LONGEST_WAIT)
+    waits, first_wait = backoff(_FIRST_WAIT, _LONGEST_WAIT), _FIRST_WAIT
     try:
         while True:
             identity_changed.clear()
             for endpoint in connector.endpoints:
-                began, deadline = clock.monotonic(), loop.time() + seconds
-                try:
-                    async with connector.open(path, endpoint, deadline) as upstream:
-                        await tell(Opened(upstream))
-                        async with asyncio.timeout_at(deadline):
-                            message = await upstream.receive()
-                        while True:
-                            await tell(Received(upstream, message))
-                            message = await upstream.receive()
-                except UpstreamError as error:
-                    await tell(Lost(str(error)))
-                if clock.monotonic() - began > _STEADY_SECONDS:
-                    waits = backoff(_FIRST_WAIT, _LONGEST_WAIT)
+                began = clock.monotonic()
+                status = await _follow_one(connector, endpoint, tell, seconds)
+                wanted = _EXHAUSTED_WAIT if status is Status.RESOURCE_EXHAUSTED else _FIRST_WAIT
+                if clock.monotonic() - began > _STEADY_SECONDS or wanted > first_wait:
+                    waits, first_wait = backoff(wanted, _LONGEST_WAIT), wanted
             seconds = PATIENT_SECONDS
             await _first_of(clock.sleep(next(waits)), identity_changed.wait())
     finally:
         unsubscribe()
+
+
+async def _follow_one(
+    connector: Connector,
+    endpoint: Endpoint,
+    tell: Callable[[News], Awaitable[None]],
+    seconds: float,
+) -> Status | None:
+    """Follow one control plane until its stream ends; return what it answered to that, if so."""
+    error: UpstreamError | None = None
+    for path, kind in ((Delta.path, Upstream), (Sotw.path, WorldUpstream)):
+        deadline = asyncio.get_running_loop().time() + seconds
+        try:
+            async with connector.open(path, endpoint, deadline, kind) as upstream:
+                await tell(Opened(upstream))
+                async with asyncio.timeout_at(deadline):
+                    message = await upstream.receive()
+                while True:
+                    await tell(Received(upstream, message))
+                    message = await upstream.receive()
+        except UpstreamError as raised:
+            error = raised
+        if error is None or error.status is not Status.UNIMPLEMENTED:
+            break
+    await tell(Lost(str(error)))
+    return error.status if error else None
 
 
 async def _first_of(*awaitables: Coroutine[Any, Any, object]) -> None:

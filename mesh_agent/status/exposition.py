@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prometheus' text format: the agent's samples written, Envoy's renamed. Pure.
+"""Prometheus' text format: the agent's samples written. Pure.
 
 Written here, because the client library takes 4 MB of resident memory for what is a join.
 """
@@ -15,7 +15,6 @@ Sample = tuple[str, Mapping[str, str], float]
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _HISTOGRAM = re.compile(r"_(bucket|sum|count)$")
-_ENVOYS_PREFIX = re.compile(rb"^((?:# (?:TYPE|HELP) )?)envoy_(?=istio_)", re.MULTILINE)
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
@@ -36,11 +35,6 @@ def render(samples: Iterable[Sample]) -> bytes:
     for family, written in families.items():
         lines += [f"# TYPE {family} {_kind(family, histograms)}", *written]
     return "".join(f"{line}\n" for line in lines).encode()
-
-
-def rename_envoys(text: bytes) -> bytes:
-    """Drop the ``envoy_`` that Envoy puts before Istio's standard metrics."""
-    return _ENVOYS_PREFIX.sub(rb"\1", text)
 
 
 def _kind(family: str, histograms: set[str]) -> str:

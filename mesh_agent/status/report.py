@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
@@ -13,7 +14,8 @@ from mesh_agent.identity.model import IdentityState
 from mesh_agent.identity.service import IdentityService
 from mesh_agent.relay.record import Record
 from mesh_agent.settings import AgentSettings
-from mesh_agent.status.exposition import Sample, rename_envoys, render
+from mesh_agent.status.exposition import Sample, render
+from mesh_agent.status.standard import standard
 from mesh_core import __version__
 
 
@@ -91,7 +93,9 @@ class Report:
         Envoy not answering is counted, never an error: the agent's own are worth having.
         """
         try:
-            envoys = rename_envoys(await self.proxy.prometheus(query))
+            raw = await self.proxy.prometheus(query)
+            # In a thread: names are answered meanwhile.
+            envoys = await asyncio.to_thread(standard, raw)
         except EnvoyError:
             self.scrape_failures += 1
             envoys = b""
@@ -106,6 +110,8 @@ class Report:
             # Negative once it has ended. Without a new token, the host is stranded from then on.
             yield "istio_agent_cert_expiry_seconds", {"resource_name": "default"}, left
         yield "mesh_agent_identity_valid", {}, identity.state is IdentityState.VALID
+        expired = identity.state is IdentityState.EXPIRED
+        yield "mesh_agent_identity_expired", {}, expired
         yield "mesh_agent_identity_needs_token", {}, identity.needs_token
         yield "mesh_agent_control_plane_connected", {}, relay.status.connected
         counts = relay.counts

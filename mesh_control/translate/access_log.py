@@ -12,25 +12,9 @@ from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from envoy.extensions.access_loggers.stream.v3 import stream_pb2
 
 from mesh_control.translate.wire import pack, struct
+from mesh_core import proof as proof_log
 
-PROOF_FILE: Final = "/var/log/mesh-proxy/proof.log"
-# Clients that want proof bind a source port of this range; anyone else costs one comparison.
-_PROOF_FILTER: Final = "source.port >= 15900 && source.port < 16000"
-_PROOF: Final = {
-    "downstream_remote_address": "%DOWNSTREAM_REMOTE_ADDRESS%",
-    "upstream_host": "%UPSTREAM_HOST%",
-    "upstream_cluster": "%UPSTREAM_CLUSTER_RAW%",
-    "upstream_peer_uri_san": "%UPSTREAM_PEER_URI_SAN%",
-    "upstream_peer_cert": "%UPSTREAM_PEER_CERT%",
-    "upstream_tls_version": "%UPSTREAM_TLS_VERSION%",
-    "response_code": "%RESPONSE_CODE%",
-    "response_flags": "%RESPONSE_FLAGS%",
-    "requested_server_name": "%REQUESTED_SERVER_NAME%",
-    "upstream_transport_failure_reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
-    "start_time": "%START_TIME%",
-    "duration": "%DURATION%",
-    "protocol": "%PROTOCOL%",
-}
+PROOF_FILE: Final = proof_log.FILE
 _TEXT: Final = (
     '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" '
     "%RESPONSE_CODE% %RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% "
@@ -50,14 +34,14 @@ def proof() -> accesslog_pb2.AccessLog:
         filter=accesslog_pb2.AccessLogFilter(
             extension_filter=accesslog_pb2.ExtensionFilter(
                 name="envoy.access_loggers.extension_filters.cel",
-                typed_config=pack(cel_pb2.ExpressionFilter(expression=_PROOF_FILTER)),
+                typed_config=pack(cel_pb2.ExpressionFilter(expression=proof_log.FILTER)),
             )
         ),
         typed_config=pack(
             file_pb2.FileAccessLog(
                 path=PROOF_FILE,
                 log_format=substitution_format_string_pb2.SubstitutionFormatString(
-                    json_format=struct(_PROOF)
+                    json_format=struct(proof_log.FIELDS)
                 ),
             )
         ),

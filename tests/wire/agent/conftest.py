@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
 from mesh_agent.settings import AgentSettings, Paths
 from tests.wire.agent.support.host import settings_for
+from tests.wire.agent.support.meshes import EmbeddedMesh, IstiodMesh, Mesh
 from tests.wire.agent.support.plane import Plane
 
 
@@ -33,3 +35,31 @@ def settings(plane: Plane, tmp_path: Path) -> AgentSettings:
     settings.identity.token.write_text("t\n")
     plane.tokens["t"] = str(settings.spiffe_id)
     return settings
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> Iterator[str]:
+    """Names that no other test uses."""
+    return (f"shop-{number}" for number in itertools.count(1))
+
+
+@pytest.fixture(params=["embedded", pytest.param("istiod", marks=pytest.mark.needs_tools)])
+async def mesh(
+    request: pytest.FixtureRequest, namespaces: Iterator[str], tmp_path: Path
+) -> AsyncIterator[Mesh]:
+    """A running control plane with WorkloadGroups ``api`` and ``web`` and a Service ``api``."""
+    found: Mesh
+    if request.param == "embedded":
+        found = EmbeddedMesh(tmp_path / "control")
+    else:
+        found = IstiodMesh(
+            request.getfixturevalue("api_server"),
+            request.getfixturevalue("istiod"),
+            next(namespaces),
+        )
+    await found.start()
+    yield found
+    if request.param == "embedded":
+        await found.stop()
+    else:
+        await found.start()  # it is the session's

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from dataclasses import replace
@@ -40,6 +41,12 @@ GATEWAY = AgentSettings(
 
 def node(settings: AgentSettings) -> Any:
     return bootstrap(settings, Paths())["node"]
+
+
+def test_a_kubernetes_node_is_a_sidecar_with_captured_traffic() -> None:
+    found = node(dataclasses.replace(API, profile="node"))
+    assert found["id"] == "sidecar~10.231.1.21~api-1.shop~shop.svc.cluster.local"
+    assert found["metadata"]["INTERCEPTION_MODE"] == "REDIRECT"
 
 
 def test_a_workload_says_who_it_is_as_istios_agent_does() -> None:

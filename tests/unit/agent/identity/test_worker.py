@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mesh_agent.ahead import start_key_worker
 from mesh_agent.identity.keys import open_worker
 from mesh_agent.identity.model import IdentityError
 from mesh_agent.identity.worker import answer
@@ -31,3 +32,21 @@ async def test_a_request_is_signed_and_its_certificate_read(tmp_path: Path) -> N
 
 def test_nonsense_is_answered_with_an_error() -> None:
     assert "error" in answer({"do": "read", "key": "", "chain": ""})
+
+
+async def test_one_that_waits_is_taken_and_one_that_is_gone_replaced() -> None:
+    waiting = start_key_worker()
+    async with open_worker(waiting) as worker:
+        key, csr = await worker.new_request(URI)
+        assert key.startswith(b"-----BEGIN PRIVATE KEY") and b"CERTIFICATE REQUEST" in csr
+    assert not waiting.alive
+    async with open_worker(waiting) as worker:
+        assert (await worker.new_request(URI))[0] != key
+
+
+async def test_one_that_dies_is_an_error_in_words() -> None:
+    waiting = start_key_worker()
+    async with open_worker(waiting) as worker:
+        waiting.process.kill()
+        with pytest.raises(IdentityError, match="ended before its answer"):
+            await worker.new_request(URI)

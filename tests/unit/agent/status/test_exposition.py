@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from mesh_agent.status.exposition import Sample, rename_envoys, render
+from mesh_agent.status.exposition import Sample, render
 
 
 def test_samples_of_a_metric_stand_together_with_its_type() -> None:
@@ -39,18 +39,3 @@ def test_a_histogram_is_one_family_and_a_plain_sum_is_not() -> None:
 )
 def test_labels_are_escaped(value: str, written: str) -> None:
     assert render([("m", {"l": value}, 1)]).decode().splitlines()[1] == f'm{{l="{written}"}} 1'
-
-
-def test_istios_metrics_have_their_own_names() -> None:
-    text = (
-        b"# TYPE envoy_istio_requests_total counter\n"
-        b'envoy_istio_requests_total{a="envoy_istio_x"} 3\n'
-        b"# TYPE envoy_server_live gauge\n"
-        b"envoy_server_live 1\n"
-    )
-    assert rename_envoys(text) == (
-        b"# TYPE istio_requests_total counter\n"
-        b'istio_requests_total{a="envoy_istio_x"} 3\n'
-        b"# TYPE envoy_server_live gauge\n"
-        b"envoy_server_live 1\n"
-    )

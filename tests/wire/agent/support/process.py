@@ -40,6 +40,7 @@ def write_settings(settings: AgentSettings, directory: Path, **changes: Any) -> 
     directory.mkdir(exist_ok=True)
     content = {
         "control_plane": asdict(settings.control_plane),
+        "mesh": asdict(settings.mesh),
         "workload": asdict(settings.workload),
         "identity": asdict(settings.identity),
         "dns": {"upstreams": ["127.0.0.1:9"]},

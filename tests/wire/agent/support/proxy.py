@@ -24,6 +24,15 @@ _ALONE = (
 )
 
 
+def _within(namespace: str, logs: Path) -> tuple[str, ...]:
+    mounts = "mount -t tmpfs none /var/log; mkdir /var/log/mesh-proxy"
+    return (
+        *("ip", "netns", "exec", namespace, "sh", "-ec"),
+        f'{mounts}; mount --bind "{logs}" /var/log/mesh-proxy; exec "$@"',
+        "sh",
+    )
+
+
 @dataclass(slots=True)
 class Envoy:
     """A running Envoy."""
@@ -47,11 +56,11 @@ class Envoy:
         for config in json.loads(answer.body)["configs"]:
             if kind == "clusters":
                 for each in config.get("dynamic_active_clusters", []):
-                    found[each["cluster"]["name"]] = each["version_info"]
+                    found[each["cluster"]["name"]] = each.get("version_info", "")
             elif kind == "listeners":
                 for each in config.get("dynamic_listeners", []):
                     if "active_state" in each:
-                        found[each["name"]] = each["active_state"]["version_info"]
+                        found[each["name"]] = each["active_state"].get("version_info", "")
             else:
                 for each in config.get("dynamic_endpoint_configs", []):
                     found[each["endpoint_config"]["cluster_name"]] = each.get("version_info", "")
@@ -77,18 +86,26 @@ async def running_envoy(
     directory: Path,
     *,
     alone: bool = False,
+    api_type: str = "DELTA_GRPC",
+    namespace: str = "",
 ) -> AsyncIterator[Envoy]:
-    """Start Envoy; it is killed afterwards. ``alone``: with all ports and log files."""
+    """Start Envoy; it is killed afterwards.
+
+    ``alone``: with all ports and log files; ``namespace``: in this network, with its log files in
+    ``directory``.
+    """
     config: dict[str, Any] = bootstrap(settings, paths)
     for listener in config["static_resources"]["listeners"]:
         listener["address"]["socket_address"] |= {"address": "127.0.0.1", "port_value": 0}
         listener["additional_addresses"] = []
+    config["dynamic_resources"]["ads_config"]["api_type"] = api_type
     paths.admin_socket.parent.mkdir(parents=True, exist_ok=True)
     file, log = directory / "bootstrap.json", directory / "envoy.log"
     file.write_text(json.dumps(config))
     with log.open("ab") as stream:
         process = await asyncio.create_subprocess_exec(
             *(_ALONE if alone else ()),
+            *(_within(namespace, directory) if namespace else ()),
             *(str(binary), "-c", str(file), "--concurrency", "1", "--disable-hot-restart"),
             *("-l", "info"),
             stdout=stream,

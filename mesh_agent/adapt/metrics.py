@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Istio's standard metrics as Envoy's own statistics logger tells them. Pure.
+
+Each label costs Envoy time at each request and memory in each filter chain. So what belongs
+together is one label here, in the form in which istiod describes endpoints, and
+`mesh_agent.status.standard` takes it apart at the scrape. Labels that would need an expression at
+each request are told there from others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from mesh_agent.adapt import words
+from mesh_agent.adapt.abilities import Workload
+from mesh_agent.adapt.views import AccessLog, AccessLogFilter, ExpressionFilter, StatsLog
+
+Reporter = Literal["source", "destination"]
+
+# Names the logger, so that one is not added twice.
+LOGGER: Final = "hybrid.mesh.metrics"
+
+# A host that calls ever new names must not fill its memory with statistics.
+_MOST_COUNTERS: Final = 20_000
+_MOST_HISTOGRAMS: Final = 20_000
+_BYTES, _MILLISECONDS = 1, 3
+# Of envoy.data.accesslog.v3.AccessLogType.
+_CONNECTED, _ENDED = 1, 3
+_NEVER_CONNECTED: Final = "!('local_address' in upstream)"
+
+# Istio's name in a Telemetry override -> what it is here.
+_TCP_COUNTERS: Final = {
+    "istio_tcp_connections_closed_total": None,
+    "istio_tcp_sent_bytes_total": "%BYTES_SENT%",
+    "istio_tcp_received_bytes_total": "%BYTES_RECEIVED%",
+}
+_HISTOGRAMS: Final = {
+    "istio_request_duration_milliseconds": (_MILLISECONDS, "%DURATION%"),
+    "istio_request_bytes": (_BYTES, "%DOWNSTREAM_WIRE_BYTES_RECEIVED%"),
+    "istio_response_bytes": (_BYTES, "%DOWNSTREAM_WIRE_BYTES_SENT%"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What an operator's Telemetry took away: whole metrics, and labels (of "" : of all)."""
+
+    dropped: frozenset[str] = frozenset()
+    removed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def keeps(self, metric: str) -> bool:
+        """Whether a metric is wanted."""
+        return not self.dropped & {"", metric}
+
+    def labels(self, metric: str) -> frozenset[str]:
+        """Return the labels that are not wanted."""
+        return self.removed.get("", frozenset()) | self.removed.get(metric, frozenset())
+
+
+def overrides_of(config: Any) -> Overrides:
+    """Read a PluginConfig of istio.stats."""
+    dropped: set[str] = set()
+    removed: dict[str, frozenset[str]] = {}
+    for metric in config.metrics:
+        name = f"istio_{metric.name}" if metric.name else ""
+        if metric.drop:
+            dropped.add(name)
+        removed[name] = removed.get(name, frozenset()) | frozenset(metric.tags_to_remove)
+    return Overrides(frozenset(dropped), removed)
+
+
+def http_loggers(workload: Workload, reporter: Reporter, overrides: Overrides) -> list[Any]:
+    """Return the access logger of an HTTP connection manager; none if nothing is wanted."""
+    labels = {
+        **_labels(workload, reporter),
+        "response_code": "%RESPONSE_CODE%",
+        "grpc_response_status": "%GRPC_STATUS_NUMBER%",
+    }
+    logs = StatsLog()
+    _count(logs, "istio_requests_total", labels, overrides)
+    for name, (unit, value) in _HISTOGRAMS.items():
+        if overrides.keeps(name):
+            histogram = logs.histograms.add(unit=unit, value_format=value)
+            _name(histogram.stat, name, labels, overrides)
+    return [_logger(logs)] if logs.counters or logs.histograms else []
+
+
+def tcp_loggers(workload: Workload, reporter: Reporter, overrides: Overrides) -> list[Any]:
+    """Return the access loggers of a TCP proxy.
+
+    Connections count as opened when they reach their upstream, with its labels; those that never
+    do count when they end. Bytes are known then, too: Envoy gives sums, not differences.
+    """
+    labels = _labels(workload, reporter)
+    opened, closed = StatsLog(), StatsLog()
+    _count(opened, "istio_tcp_connections_opened_total", labels, overrides)
+    for name, value in _TCP_COUNTERS.items():
+        _count(closed, name, labels, overrides, value)
+    found = []
+    if opened.counters:
+        failed = AccessLogFilter()
+        failed.and_filter.filters.add().log_type_filter.types.append(_ENDED)
+        expression = failed.and_filter.filters.add().extension_filter
+        expression.name = "envoy.access_loggers.extension_filters.cel"
+        words.fill(
+            expression.typed_config,
+            words.CEL_FILTER,
+            ExpressionFilter(expression=_NEVER_CONNECTED),
+        )
+        found += [_logger(opened, _of_type(_CONNECTED)), _logger(opened, failed)]
+    if closed.counters:
+        found.append(_logger(closed, _of_type(_ENDED)))
+    return found
+
+
+def not_when_connected(log: Any) -> None:
+    """Keep a logger from the line at a connection's begin, which `tcp_loggers` needs."""
+    only = AccessLogFilter()
+    only.log_type_filter.types.append(_CONNECTED)
+    only.log_type_filter.exclude = True
+    if log.HasField("filter"):
+        both = AccessLogFilter()
+        both.and_filter.filters.extend([log.filter, only])
+        only = both
+    log.filter.CopyFrom(only)
+
+
+def _of_type(kind: int) -> Any:
+    result = AccessLogFilter()
+    result.log_type_filter.types.append(kind)
+    return result
+
+
+def _logger(logs: Any, when: Any = None) -> Any:
+    logs.stats_scope.sharing_name = LOGGER
+    logs.stats_scope.max_counters.value = _MOST_COUNTERS
+    logs.stats_scope.max_histograms.value = _MOST_HISTOGRAMS
+    result = AccessLog(name=LOGGER, filter=when)
+    words.fill(result.typed_config, words.STATS_LOG, logs)
+    return result
+
+
+def _count(
+    logs: Any,
+    name: str,
+    labels: Mapping[str, str],
+    overrides: Overrides,
+    value: str | None = None,
+) -> None:
+    if not overrides.keeps(name):
+        return
+    counter = logs.counters.add()
+    if value is None:
+        counter.value_fixed.value = 1
+    else:
+        counter.value_format = value
+    _name(counter.stat, name, labels, overrides)
+
+
+def _name(stat: Any, name: str, labels: Mapping[str, str], overrides: Overrides) -> None:
+    stat.name = name
+    unwanted = overrides.labels(name)
+    for label, text in labels.items():
+        if label not in unwanted:
+            stat.tags.add(name=label, value_format=text)
+
+
+def _labels(workload: Workload, reporter: Reporter) -> dict[str, str]:
+    return {
+        "reporter": reporter,
+        f"{reporter}_peer": _peer(workload),
+        "destination_services": f"%METADATA(CLUSTER:{words.METADATA}:services)%",
+        **(_SOURCE if reporter == "source" else _DESTINATION),
+        "response_flags": "%RESPONSE_FLAGS%",
+    }
+
+
+def _peer(workload: Workload) -> str:
+    """Return this host as istiod describes an endpoint, with its labels app and version behind."""
+    parts = (
+        workload.name,
+        workload.namespace,
+        workload.canonical_service,
+        workload.canonical_revision,
+        workload.cluster,
+        workload.app,
+        workload.version,
+    )
+    return ";".join(parts).replace("%", "%%")
+
+
+_SOURCE: Final = {
+    "source_principal": "%UPSTREAM_LOCAL_URI_SAN%",
+    "destination_principal": "%UPSTREAM_PEER_URI_SAN%",
+    "destination_peer": "%UPSTREAM_METADATA(istio:workload)%",
+}
+_DESTINATION: Final = {
+    "source_principal": "%DOWNSTREAM_PEER_URI_SAN%",
+    "destination_principal": "%DOWNSTREAM_LOCAL_URI_SAN%",
+}

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An application that tells its callers who they are, and a caller; run in network namespaces.
+
+``app.py serve`` answers HTTP/1.1 on 8080, gRPC on 9090 and lines on 7070; ``app.py grpc|tcp HOST
+PORT`` calls and prints the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from grpclib.client import Channel
+
+from mesh_core.http import HttpServer, Request, Response
+from mesh_core.wire import rpc
+from mesh_core.wire.rpc import BytesStream, RawCodec
+
+XFCC = "x-forwarded-client-cert"
+PATH = "/test.App/Who"
+
+
+async def who(request: Request) -> Response:
+    return Response(200, request.headers.get(XFCC, "nobody").encode())
+
+
+async def who_grpc(stream: BytesStream) -> None:
+    await stream.recv_message()
+    metadata = stream.metadata or {}
+    await stream.send_message(str(metadata.get(XFCC, "nobody")).encode())
+
+
+async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(await reader.readline())
+    await writer.drain()
+    writer.close()
+
+
+async def serve() -> None:
+    await HttpServer(who).start("0.0.0.0", 8080)
+    await rpc.server(streams={}, unary={PATH: who_grpc}).start("0.0.0.0", 9090)
+    await asyncio.start_server(echo, "0.0.0.0", 7070)
+    print("ready", flush=True)
+    await asyncio.get_running_loop().create_future()
+
+
+async def call(kind: str, host: str, port: int) -> None:
+    if kind == "grpc":
+        channel = Channel(host, port, codec=RawCodec())
+        print((await rpc.call(channel, PATH, b"", timeout=10)).decode())
+        channel.close()
+        return
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(b"hello\n")
+    print((await reader.readline()).decode(), end="")
+    writer.close()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        asyncio.run(serve())
+    else:
+        asyncio.run(call(sys.argv[1], sys.argv[2], int(sys.argv[3])))
