@@ -1,15 +1,18 @@
 # hybrid.mesh: `make` lists what can be done here. Whatever is longer than a line is in scripts/.
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup lab-image demo demo-down test lint sanity unit tools cluster wire nodes molecule real format build clean
+.PHONY: help setup lab-image demo demo-down test lint sanity unit tools cluster wire nodes molecule istiod real bench format build clean
 
 # The tools of the project come first; Ansible asks for a UTF-8 locale, and this one is everywhere.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
 export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 
-# The inventory of `make demo`.
-INVENTORY ?= inventories/examples/lab/hosts.yml
+# What `make demo` joins its hosts to: embedded (the collection's own), or istiod (a real one, on the host control).
+CONTROL_PLANE ?= embedded
+INVENTORY_embedded := inventories/examples/lab/hosts.yml
+INVENTORY_istiod := inventories/examples/istiod/hosts.yml
+INVENTORY ?= $(or $(INVENTORY_$(CONTROL_PLANE)),$(error CONTROL_PLANE is $(CONTROL_PLANE), expected embedded or istiod))
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +23,7 @@ setup: ## Install what the other targets need: Debian packages if missing, and .
 lab-image: setup ## Build the image of the lab's hosts, unless it is there
 	@python -m lab image
 
-demo: setup ## Start seven hosts, join six of them to one mesh and prove it; the hosts stay up
+demo: setup $(if $(filter istiod,$(CONTROL_PLANE)),tools) ## Start hosts, join them to one mesh and prove it; they stay up (CONTROL_PLANE=istiod)
 	@scripts/demo.sh $(INVENTORY)
 
 demo-down: ## Remove the demo's hosts and networks and everything that was set for them
@@ -53,8 +56,15 @@ nodes: tools ## Tests on a real Kubernetes node: injected pods and a VM, and the
 molecule: setup ## Converge, idempotence, proof and offboarding on hosts of their own
 	@molecule test --no-command-borders --scenario-name vm_mesh
 
+istiod: ## The demo joined to a real istiod, what its hosts survive, and its end
+	@$(MAKE) --no-print-directory real CONTROL_PLANE=istiod
+	@$(MAKE) --no-print-directory demo-down
+
 real: demo ## The demo, and after it what its hosts survive: restarts, reboots, outages
 	@python -m pytest tests/real
+
+bench: tools ## Measure: agents side by side, name servers, 1,000 registrations (.lab/bench/bench.html)
+	@python -m tests.bench $(PARTS)
 
 format: setup ## Let ruff lay out the Python code
 	@ruff check --fix-only --quiet . && ruff format .

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import gc
 import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
 
-from mesh_agent.services import Services, build
+from mesh_agent.services import OpenWorker, Services, build
 from mesh_agent.settings import AgentSettings, Paths
 from mesh_agent.sockets import Sockets
 from mesh_agent.status.settings import StatusSettings
@@ -36,13 +37,16 @@ async def serve(
     settings: AgentSettings,
     paths: Paths,
     sockets: Sockets,
+    worker: OpenWorker,
     reread: Callable[[], AgentSettings],
 ) -> Outcome:
     """Run until SIGTERM or SIGINT, or until SIGHUP finds other, good settings.
 
     The failure of a part restarts that part only.
     """
-    services = build(settings, paths, sockets)
+    services = build(settings, paths, sockets, worker)
+    gc.freeze()  # what was loaded stays: collections need not look at it again
+    gc.enable()
     ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     _on_signals(ended, settings, reread)
     servers = [

@@ -4,20 +4,18 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mesh_agent.settings import AgentSettings, Paths, check_files, check_fragment, load
-from mesh_agent.status.settings import StatusSettings
 from mesh_core import __version__
 from mesh_core.errors import ConfigError, MeshError
 
 if TYPE_CHECKING:
     from mesh_agent.redirect.apply import Redirector
+    from mesh_agent.settings import AgentSettings, Paths
+    from mesh_agent.status.settings import StatusSettings
 
 NOT_RUNNING = 3
 _DRIFT = 1
@@ -25,14 +23,22 @@ _DRIFT = 1
 
 def run(options: argparse.Namespace) -> int:
     """Run the agent until it is stopped."""
+    import gc
+
+    from mesh_agent import ahead
+
+    gc.disable()  # until all is loaded: nothing of it is garbage
+    reader, worker = ahead.begin(options.config, options.state)
     from mesh_agent.process import run as run_agent
 
-    run_agent(options.config, _paths(options), options.log_level)
+    run_agent(options.config, _paths(options), options.log_level, reader, worker)
     return 0
 
 
 def check(options: argparse.Namespace) -> int:
     """Check one fragment, or all of them and the files that they name."""
+    from mesh_agent.settings import check_files, check_fragment, load
+
     if options.fragment:
         check_fragment(options.fragment)
         return 0
@@ -42,7 +48,10 @@ def check(options: argparse.Namespace) -> int:
 
 def bootstrap(options: argparse.Namespace) -> int:
     """Write Envoy's bootstrap."""
+    import json
+
     from mesh_agent.envoy.bootstrap import bootstrap as make
+    from mesh_agent.settings import load
     from mesh_core.files import write_atomic
 
     text = json.dumps(make(load(options.config), _paths(options)), indent=1) + "\n"
@@ -55,7 +64,10 @@ def bootstrap(options: argparse.Namespace) -> int:
 
 def drain(options: argparse.Namespace) -> int:
     """Take no new connections and wait for the others, as long as the settings allow."""
+    import asyncio
+
     from mesh_agent.envoy.admin import EnvoyAdmin
+    from mesh_agent.settings import load
     from mesh_core.clock import SystemClock
 
     seconds = load(options.config).proxy.drain_seconds
@@ -103,6 +115,9 @@ def redirect_confirm(options: argparse.Namespace) -> int:
 
 def status(options: argparse.Namespace) -> int:
     """Show what the running agent says of itself."""
+    import asyncio
+    import json
+
     from mesh_agent.status.table import render
     from mesh_core.http import get
 
@@ -128,13 +143,17 @@ def version(options: argparse.Namespace) -> int:
 def _redirector(options: argparse.Namespace) -> Redirector:
     from mesh_agent.redirect.apply import Redirector
     from mesh_agent.redirect.deadman import DeadMan
+    from mesh_agent.settings import load
 
     settings = load(options.config)
-    return Redirector(settings.redirect, settings.workload.addresses, deadman=DeadMan())
+    return Redirector(settings.capture, settings.workload.addresses, deadman=DeadMan())
 
 
 def _status_settings(directory: Path) -> StatusSettings:
     """Return where status is served; the defaults for those who may not read the settings."""
+    from mesh_agent.settings import load
+    from mesh_agent.status.settings import StatusSettings
+
     with contextlib.suppress(ConfigError):
         settings: AgentSettings = load(directory)
         return settings.status
@@ -142,6 +161,8 @@ def _status_settings(directory: Path) -> StatusSettings:
 
 
 def _paths(options: argparse.Namespace) -> Paths:
+    from mesh_agent.settings import Paths
+
     return Paths(options.state, options.run_directory)
 
 

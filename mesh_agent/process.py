@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import os
 import signal
@@ -11,29 +12,43 @@ import sys
 from pathlib import Path
 
 from mesh_agent import sockets
+from mesh_agent.ahead import start_reader
 from mesh_agent.app import Outcome, serve
-from mesh_agent.settings import AgentSettings, Paths, check_files, load
-from mesh_core import systemd
+from mesh_agent.identity.keys import open_worker
+from mesh_agent.settings import AgentSettings, Paths, check_files
+from mesh_core import config_reader, systemd
+from mesh_core.apart import Apart
 
 
-def run(config: Path, paths: Paths, log_level: str) -> None:
-    """Run until it is stopped; MeshError when it cannot start."""
+def run(
+    config: Path, paths: Paths, log_level: str, reader: Apart, key_worker: Apart | None
+) -> None:
+    """Run until it is stopped; MeshError when it cannot start.
+
+    ``reader`` and ``key_worker`` are what `mesh_agent.ahead.begin` started.
+    """
     systemd.setup_logging("mesh-agent", log_level)
     logging.getLogger("grpclib").setLevel(logging.WARNING)  # tells each end of a stream otherwise
-    settings = _read(config)
+    settings = _settings(reader)
     inherited = systemd.listen_sockets()
     own = (
         sockets.sort(inherited, paths, dns=settings.dns.enabled)
         if inherited
         else sockets.bind(paths, dns=settings.dns.enabled)
     )
-    outcome = asyncio.run(serve(settings, paths, own, lambda: _read(config)))
+    worker = functools.partial(open_worker, key_worker)
+    reread = functools.partial(_reread, config)
+    outcome = asyncio.run(serve(settings, paths, own, worker, reread))
     if outcome is Outcome.RELOAD:
         _start_over([sock.fileno() for sock in inherited])
 
 
-def _read(config: Path) -> AgentSettings:
-    settings = load(config)
+def _reread(config: Path) -> AgentSettings:
+    return _settings(start_reader(config))
+
+
+def _settings(reader: Apart) -> AgentSettings:
+    settings = config_reader.finish(reader).parse(AgentSettings)
     check_files(settings)
     return settings
 

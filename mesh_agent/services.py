@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass
 
 from mesh_agent.dns.nametable import decode_name_table
@@ -12,7 +14,7 @@ from mesh_agent.dns.store import NameStore
 from mesh_agent.envoy.admin import EnvoyAdmin
 from mesh_agent.health.service import HealthService
 from mesh_agent.identity.client import CertificateClient
-from mesh_agent.identity.keys import open_worker
+from mesh_agent.identity.keys import KeyWorker
 from mesh_agent.identity.service import IdentityService
 from mesh_agent.identity.store import IdentityStore
 from mesh_agent.redirect.record import read_status
@@ -26,6 +28,8 @@ from mesh_agent.sockets import Sockets
 from mesh_agent.status.report import Report
 from mesh_agent.status.web import StatusPages
 from mesh_core.clock import Clock, SystemClock
+
+OpenWorker = Callable[[], AbstractAsyncContextManager[KeyWorker]]
 
 
 @dataclass(slots=True)
@@ -54,7 +58,7 @@ class Services:
         return ", ".join(parts)
 
 
-def build(settings: AgentSettings, paths: Paths, sockets: Sockets) -> Services:
+def build(settings: AgentSettings, paths: Paths, sockets: Sockets, worker: OpenWorker) -> Services:
     """Make the parts and load what earlier runs left on disk; nothing listens yet."""
     clock = SystemClock()
     plane, mesh = settings.control_plane, settings.mesh
@@ -70,7 +74,7 @@ def build(settings: AgentSettings, paths: Paths, sockets: Sockets) -> Services:
             cluster_id=mesh.cluster_id,
             lifetime_seconds=settings.identity.lifetime_seconds,
         ),
-        worker=open_worker,
+        worker=worker,
         clock=clock,
     )
     identity.load()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -35,4 +34,6 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the running loop."""
+        import asyncio  # a fifth of the start of programs that only tell the time
+
         await asyncio.sleep(seconds)

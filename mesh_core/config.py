@@ -10,33 +10,15 @@ load_directory       fragments in a directory, each top-level key owned by one f
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import types
 import typing
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
-
-import yaml
 
 from mesh_core.errors import ConfigError
 
 T = TypeVar("T")
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error, as its first value would be lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[object] = set()
-        for key_node, _unused in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is given twice", key_node.start_mark
-                )
-            seen.add(key if isinstance(key, Hashable) else id(key_node))
-        return super().construct_mapping(node, deep)
 
 
 def load_yaml(path: Path) -> object:
@@ -60,15 +42,22 @@ def load_yaml_documents(path: Path) -> list[object]:
 
 def yaml_documents(text: str, where: str) -> list[object]:
     """Return the documents of a YAML text; ConfigError names ``where`` and the line."""
-    try:
-        found = list(yaml.load_all(text, Loader=_Loader))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{where}{line}", f"not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(where, f"not valid YAML: {error}") from error
-    return [document for document in found if document is not None]
+    from mesh_core.yaml_text import documents  # 2 MB of a process that stays
+
+    return documents(text, where)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fragments:
+    """The merged top-level keys of a directory's files, and the file that each is from."""
+
+    directory: str
+    values: dict[str, object]
+    owners: dict[str, str]
+
+    def parse(self, cls: type[T]) -> T:
+        """Turn them into the dataclass ``cls``; ConfigError at the first thing that is wrong."""
+        return _dataclass(cls, self.values, self.directory, self.owners)
 
 
 def load_directory(cls: type[T], directory: Path) -> T:
@@ -76,10 +65,14 @@ def load_directory(cls: type[T], directory: Path) -> T:
 
     A top-level key may stand in one file only, so that one role owns it.
     """
+    return read_directory(directory).parse(cls)
+
+
+def read_directory(directory: Path) -> Fragments:
+    """Merge the ``*.yaml`` fragments of ``directory``; ConfigError."""
     if not directory.is_dir():
         raise ConfigError(str(directory), "expected a directory of *.yaml files")
-    merged: dict[str, object] = {}
-    owner: dict[str, str] = {}
+    found = Fragments(str(directory), {}, {})
     for path in sorted(directory.glob("*.yaml")):
         fragment = load_yaml(path)
         if fragment is None:
@@ -87,11 +80,11 @@ def load_directory(cls: type[T], directory: Path) -> T:
         if not isinstance(fragment, dict):
             raise ConfigError(str(path), f"expected a mapping, found {_kind(fragment)}")
         for key, value in fragment.items():
-            if key in owner:
-                raise ConfigError(str(path), f"{key}: already given in {owner[key]}")
-            owner[str(key)] = str(path)
-            merged[str(key)] = value
-    return _dataclass(cls, merged, str(directory), owner)
+            if key in found.owners:
+                raise ConfigError(str(path), f"{key}: already given in {found.owners[key]}")
+            found.owners[str(key)] = str(path)
+            found.values[str(key)] = value
+    return found
 
 
 def parse(cls: type[T], data: object, where: str) -> T:
@@ -106,6 +99,8 @@ def _dataclass(cls: type[T], data: object, where: str, owners: Mapping[str, str]
     fields = {f.name: f for f in dataclasses.fields(typing.cast(Any, cls)) if f.init}
     for key in data:
         if key not in fields:
+            import difflib
+
             close = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"did you mean {close[0]}?" if close else f"expected one of {_names(fields)}"
             raise ConfigError(_join(owners.get(str(key), where), str(key)), f"unknown key; {hint}")

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Questions about the mesh to answers, as bytes (pure, the hot path).
 
-An answer is remembered under the raw bytes of its question. Every record's owner is a compression
+An answer is remembered under the raw bytes of its question, and if it is always the same, whole
+under the bytes of the whole message. Every record's owner is a compression
 pointer, to the question or to the alias's target, so records do not depend on the name they are
 asked for under. A mesh name is a zone of its own: it owns the SOA record by which resolvers
 remember that a type is not there (RFC 2308).
@@ -10,12 +11,14 @@ remember that a type is not there (RFC 2308).
 from __future__ import annotations
 
 import struct
-from typing import Final
+from typing import Final, TypeVar
 
 from mesh_agent.dns import wire
 from mesh_agent.dns.names import ROOT
 from mesh_agent.dns.table import Host, NameIndex
 from mesh_agent.dns.wire import HEADER_BYTES, QUESTION_POINTER, Prepared
+
+T = TypeVar("T")
 
 _REMEMBERED: Final = 4096
 _CNAME_FIXED_BYTES: Final = 12  # owner pointer, type, class, TTL, length
@@ -32,6 +35,7 @@ class Responder:
         self._index = index
         self._search = search
         self._remembered: dict[bytes, Prepared] = {}
+        self._whole: dict[bytes, bytes] = {}
 
     def respond(self, query: bytes, *, datagram: bool) -> bytes | None:
         """Return the answer to ``query``, or None when it is not about the mesh.
@@ -39,11 +43,16 @@ class Responder:
         Empty bytes mean that nothing should be sent: the message was not a question. ``datagram``
         says that the answer must not be larger than the client takes.
         """
+        if datagram and (rest := self._whole.get(query[2:])):
+            return query[:2] + rest
         end = query.find(ROOT, HEADER_BYTES) + 5
         prepared = self._remembered.get(query[HEADER_BYTES:end])
         if prepared is None or query[2] & 0xF8 or query[4:6] != b"\0\1":
             return self._respond_slowly(query, datagram)
-        return wire.answer(query, end, prepared, datagram=datagram)
+        reply = wire.answer(query, end, prepared, datagram=datagram)
+        if datagram and len(prepared.records) < 2 and wire.is_plain(query, end):
+            _remember(self._whole, query[2:], reply[2:])  # the same each time but for the id
+        return reply
 
     def _respond_slowly(self, query: bytes, datagram: bool) -> bytes | None:
         if len(query) < HEADER_BYTES or query[2] & 0x80:  # an answer is never answered
@@ -61,9 +70,7 @@ class Responder:
         if prepared is None:
             return None
         if query[HEADER_BYTES : end - 4] == name:
-            if len(self._remembered) >= _REMEMBERED:
-                self._remembered.clear()
-            self._remembered[query[HEADER_BYTES:end]] = prepared
+            _remember(self._remembered, query[HEADER_BYTES:end], prepared)
         return wire.answer(query, end, prepared, datagram=datagram)
 
     def _prepare(self, name: bytes, kind: int) -> Prepared | None:
@@ -84,6 +91,12 @@ class Responder:
         if kind in (wire.PTR, wire.ANY):
             return Prepared(records=(wire.record(QUESTION_POINTER, wire.PTR, host),))
         return Prepared(tail=_soa(QUESTION_POINTER))
+
+
+def _remember(where: dict[bytes, T], key: bytes, value: T) -> None:
+    if len(where) >= _REMEMBERED:
+        where.clear()
+    where[key] = value
 
 
 def _addresses(host: Host, kind: int, owner: bytes) -> tuple[bytes, ...]:

@@ -93,6 +93,12 @@ class Forwarder:
         self, upstreams: list[Upstream], query: bytes
     ) -> tuple[bytes | None, list[Upstream], bytes | None]:
         """Return the answer, who did not answer, and an error that was answered."""
+        if len(upstreams) == 1:  # most hosts: nobody to ask meanwhile, and no task for it
+            answer = await self._attempt(upstreams[0], query)
+            if answer is None:
+                return None, upstreams, None
+            failed = wire.code_of(answer) in _NEXT_PLEASE
+            return (None, [], answer) if failed else (answer, [], None)
         tasks: dict[asyncio.Task[bytes | None], Upstream] = {}
         pending: set[asyncio.Task[bytes | None]] = set()
         mute, error, rest = [], None, list(upstreams)

@@ -7,9 +7,11 @@ import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from mesh_agent.dns.counters import Counters
+from mesh_agent.dns.datagrams import BYTES as SMALL_BYTES
+from mesh_agent.dns.datagrams import Address, Datagrams
 
 log = logging.getLogger(__name__)
 
@@ -18,8 +20,6 @@ Answer = Callable[[bytes, bool], bytes | None]
 Resolve = Callable[[bytes, bool], Awaitable[bytes]]
 """The one to ask then; it always has an answer."""
 
-_DATAGRAMS_A_WAKE: Final = 64
-_QUERY_BYTES: Final = 4096
 _BACKLOG: Final = 1024
 _WRITE_AHEAD_BYTES: Final = 65536
 """Of answers to a TCP client that may wait in memory before it is waited for."""
@@ -33,8 +33,10 @@ class UdpServer:
     def __init__(
         self, sock: socket.socket, answer: Answer, resolve: Resolve, counters: Counters
     ) -> None:
-        """Take the socket, bound and non-blocking; it stays the caller's."""
+        """Take the socket, bound; it stays the caller's."""
+        sock.setblocking(False)
         self._socket = sock
+        self._datagrams = Datagrams(sock)
         self._answer = answer
         self._resolve = resolve
         self._counters = counters
@@ -42,7 +44,6 @@ class UdpServer:
 
     def start(self) -> None:
         """Begin to read."""
-        self._socket.setblocking(False)
         asyncio.get_running_loop().add_reader(self._socket.fileno(), self._drain)
 
     async def close(self, grace: float) -> None:
@@ -51,42 +52,53 @@ class UdpServer:
         await _finish(self._tasks, grace)
 
     def _drain(self) -> None:
-        """Read a bounded number, so that other work of the loop has its turn.
+        """Answer a bounded number, so that other work of the loop has its turn.
 
         A question leaves the socket only after its answer, so whoever kills us between the two
         leaves it to the next process. One that has to wait for an upstream leaves it at once.
         """
-        look, take = self._socket.recvfrom, self._socket.recv
         try:
-            for _unused in range(_DATAGRAMS_A_WAKE):
-                query, client = look(_QUERY_BYTES, socket.MSG_PEEK)
-                try:
-                    self._handle(query, client)
-                finally:
-                    take(1)
+            queries = self._datagrams.look()
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
             log.warning("DNS socket: %s", error)
+            return
+        answer, places, replies, seen = self._answer, [], [], 0
+        try:
+            for place, query in enumerate(queries):
+                seen += 1
+                reply = answer(query, True)
+                if reply is None:
+                    self._begin(query, self._datagrams.client(place))
+                elif len(reply) > SMALL_BYTES:
+                    self._send(reply, self._datagrams.client(place))
+                elif reply:
+                    places.append(place)
+                    replies.append(reply)
+        finally:
+            for place, problem in self._datagrams.send(places, replies):
+                self._unsent(self._datagrams.client(place), problem)
+            self._datagrams.take(seen)
 
-    def _handle(self, query: bytes, client: Any) -> None:
-        reply = self._answer(query, True)
-        if reply is None:
-            task = asyncio.create_task(self._forward(query, client), name="dns client")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        elif reply:
-            self._send(reply, client)
+    def _begin(self, query: bytes, client: Address) -> None:
+        task = asyncio.create_task(self._forward(query, client), name="dns client")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
-    async def _forward(self, query: bytes, client: Any) -> None:
+    async def _forward(self, query: bytes, client: Address) -> None:
         self._send(await self._resolve(query, True), client)
 
-    def _send(self, reply: bytes, client: Any) -> None:
+    def _send(self, reply: bytes, client: Address) -> None:
         try:
             self._socket.sendto(reply, client)
-        except OSError as error:  # the client will ask again
-            self._counters.unsent += 1
-            log.debug("DNS answer to %s was not sent: %s", client, error)
+        except OSError as error:
+            self._unsent(client, error)
+
+    def _unsent(self, client: Address, error: OSError) -> None:
+        """Count it and go on: the client will ask again."""
+        self._counters.unsent += 1
+        log.debug("DNS answer to %s was not sent: %s", client, error)
 
 
 class TcpServer:

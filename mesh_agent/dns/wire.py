@@ -84,6 +84,11 @@ def question_end(message: bytes) -> int | None:
     return end if end <= len(message) and at - HEADER_BYTES < 255 else None
 
 
+def is_plain(query: bytes, end: int) -> bool:
+    """Return whether nothing follows the question but an OPT record without options."""
+    return len(query) == end or (len(query) == end + _OPT_BYTES and _has_option(query, end))
+
+
 def answer(query: bytes, end: int, prepared: Prepared, *, datagram: bool) -> bytes:
     """Return the message that gives ``prepared`` to ``query``, whose question ends at ``end``."""
     body, counts, truncated = prepared.shuffled(), prepared.counts, 0

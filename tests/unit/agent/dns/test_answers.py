@@ -210,6 +210,29 @@ def test_remembered_answers_are_bounded_and_the_same() -> None:
         query = dns.message.make_query(f"n{number}.example.com", "A").to_wire()
         assert responder.respond(query, datagram=True) == responder.respond(query, datagram=True)
     assert len(responder._remembered) <= 4096
+    assert len(responder._whole) <= 4096
+
+
+def test_a_whole_answer_is_given_again_only_to_the_very_same_question() -> None:
+    """Flags, EDNS, case and the way it came: each has its own answer, whatever came before."""
+    names = build_index([HostRecord("a.example", ("10.0.0.1",))], namespace="shop")
+    queries = []
+    for name in ("a.example", "A.example"):
+        for flags in (0, dns.flags.RD, dns.flags.RD | dns.flags.CD):
+            for edns in (-1, 0, 1):
+                query = dns.message.make_query(name, "A", id=len(queries))
+                query.flags = dns.flags.Flag(flags)
+                if edns >= 0:
+                    query.use_edns(edns, ednsflags=dns.flags.DO if flags else 0)
+                queries.append(query.to_wire())
+    queries += [query + b"x" for query in queries] + [query[:-1] for query in queries]
+    responder = Responder(names)
+    for _ in range(3):
+        for query in queries:
+            for datagram in (True, False):
+                fresh = Responder(names).respond(query, datagram=datagram)
+                assert responder.respond(query, datagram=datagram) == fresh
+    assert 0 < len(responder._whole) <= len(queries)
 
 
 def test_what_counts_as_an_answer() -> None:

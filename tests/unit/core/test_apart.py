@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes of our own for what is seldom needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mesh_agent import ahead
+from mesh_core import apart, config, config_reader
+from mesh_core.errors import ConfigError, MeshError
+
+
+def test_fragments_are_read_apart_as_here(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("mesh: {mesh_id: m, ports: [1, 2.5, true, null]}\n")
+    (tmp_path / "b.yaml").write_text("workload: {labels: {since: 2024-01-01}}\n")
+    found = config_reader.finish(ahead.start_reader(tmp_path))
+    assert found == config.read_directory(tmp_path)
+    assert found.owners == {
+        "mesh": str(tmp_path / "a.yaml"),
+        "workload": str(tmp_path / "b.yaml"),
+    }
+
+
+def test_what_is_wrong_is_told_as_here(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("mesh: [\n")
+    with pytest.raises(ConfigError) as here:
+        config.read_directory(tmp_path)
+    with pytest.raises(ConfigError) as there:
+        config_reader.finish(ahead.start_reader(tmp_path))
+    assert str(there.value) == str(here.value)
+    assert (there.value.where, there.value.problem) == (here.value.where, here.value.problem)
+
+
+def test_a_reader_that_dies_is_an_error(tmp_path: Path) -> None:
+    reader = ahead.start_reader(tmp_path)
+    reader.process.kill()
+    with pytest.raises(MeshError, match="ended before its answer"):
+        config_reader.finish(reader)
+
+
+def test_a_key_worker_is_started_ahead_for_a_host_without_certificate(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    reader, worker = ahead.begin(tmp_path / "config", tmp_path)
+    reader.end()
+    assert worker
+    worker.end()
+    assert not worker.alive
+    (tmp_path / "identity" / "current").mkdir(parents=True)
+    reader, worker = ahead.begin(tmp_path / "config", tmp_path)
+    reader.end()
+    assert worker is None
+
+
+def test_it_ends_when_we_do() -> None:
+    worker = ahead.start_key_worker()
+    worker.channel.close()
+    assert worker.process.wait(20) == 0
+
+
+def test_a_module_that_is_not_there_ends_at_once(capfd: pytest.CaptureFixture[str]) -> None:
+    child = apart.start("mesh_core.absent")
+    assert child.read() == b""
+    child.end()
+    assert "mesh_core.absent" in capfd.readouterr().err
