@@ -23,14 +23,14 @@ DPKG_OPTIONS = (
 )
 
 
-def tag(definition: Path = DEFINITION) -> str:
+def tag(definition: Path = DEFINITION, repository: str = REPOSITORY) -> str:
     """The image's name. It changes with every name, mode and byte that the image is made from."""
     digest = hashlib.sha256(" ".join((SUITE, *DPKG_OPTIONS)).encode())
     for path in sorted(p for p in definition.rglob("*") if p.is_file()):
         executable = bool(path.stat().st_mode & 0o100)
         digest.update(f"\0{path.relative_to(definition)}\0{executable}\0".encode())
         digest.update(path.read_bytes())
-    return f"{REPOSITORY}:{digest.hexdigest()[:12]}"
+    return f"{repository}:{digest.hexdigest()[:12]}"
 
 
 def packages(definition: Path = DEFINITION) -> list[str]:
@@ -53,30 +53,32 @@ def mmdebstrap_arguments(target: Path, definition: Path = DEFINITION) -> list[st
     ]
 
 
-def ensure(cache: Path) -> str:
+def ensure(cache: Path, definition: Path = DEFINITION, repository: str = REPOSITORY) -> str:
     """Builds the image unless it exists; gives its name. `cache` takes the archive and the log."""
-    image = tag()
+    image = tag(definition, repository)
     if podman("images", "--quiet", image):
         say(f"image {image} is there")
         return image
     cache.mkdir(parents=True, exist_ok=True)
-    archive, log = cache / "lab-image.tar", cache / "lab-image.log"
+    name = repository.rpartition("/")[2]
+    archive, log = cache / f"{name}.tar", cache / f"{name}.log"
+    count = len(packages(definition))
     try:
-        with step(f"build the image from {len(packages())} packages (a minute or so; log: {log})"):
-            _build(archive, log)
+        with step(f"build {repository} from {count} packages (a minute or so; log: {log})"):
+            _build(archive, log, definition)
         with step(f"import it as {image}"):
             podman("import", "--change", 'CMD ["/sbin/init"]', str(archive), image, timeout=300)
     finally:
         archive.unlink(missing_ok=True)
-    _remove_older(image)
+    _remove_older(image, repository)
     return image
 
 
-def _build(archive: Path, log: Path) -> None:
+def _build(archive: Path, log: Path, definition: Path) -> None:
     try:
         with log.open("wb") as output:
             subprocess.run(
-                mmdebstrap_arguments(archive),
+                mmdebstrap_arguments(archive, definition),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -90,9 +92,9 @@ def _build(archive: Path, log: Path) -> None:
         raise LabError(f"{error}\nThe end of {log}:\n{tail}") from error
 
 
-def _remove_older(image: str) -> None:
+def _remove_older(image: str, repository: str) -> None:
     """Images of earlier definitions; one that a lab still uses stays, and goes next time."""
-    listing = podman("images", "--format", "{{.Repository}}:{{.Tag}}", REPOSITORY).split()
+    listing = podman("images", "--format", "{{.Repository}}:{{.Tag}}", repository).split()
     for other in listing:
         if other != image:
             subprocess.run(

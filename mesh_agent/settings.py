@@ -19,6 +19,7 @@ from mesh_agent.dns.settings import DnsSettings
 from mesh_agent.envoy.settings import ProxySettings
 from mesh_agent.health.settings import HealthSettings
 from mesh_agent.identity.settings import ControlPlaneSettings, IdentitySettings
+from mesh_agent.redirect import node
 from mesh_agent.redirect.settings import RedirectSettings
 from mesh_agent.status.settings import StatusSettings
 from mesh_core import config
@@ -115,8 +116,9 @@ class AgentSettings:
     control_plane: ControlPlaneSettings
     workload: WorkloadSettings
     mesh: MeshSettings = field(default_factory=MeshSettings)
-    profile: Literal["vm", "gateway"] = "vm"
-    """``vm``: a workload with captured traffic; ``gateway``: Envoy as a router of the mesh."""
+    profile: Literal["vm", "node", "gateway"] = "vm"
+    """``vm``: a workload with captured traffic; ``node``: a Kubernetes node, of whose traffic only
+    the mesh's own is captured; ``gateway``: Envoy as a router of the mesh."""
 
     network_view: tuple[str, ...] = ()
     """Gateway: the networks whose endpoints it reaches directly (REQUESTED_NETWORK_VIEW)."""
@@ -127,6 +129,23 @@ class AgentSettings:
     proxy: ProxySettings = field(default_factory=ProxySettings)
     dns: DnsSettings = field(default_factory=DnsSettings)
     redirect: RedirectSettings = field(default_factory=RedirectSettings)
+
+    def __post_init__(self) -> None:
+        """Check what concerns several sections; ValueError names the field."""
+        if self.profile == "node":
+            node.check(self.redirect, self.served_ports, self.workload.addresses)
+
+    @property
+    def capture(self) -> RedirectSettings:
+        """What is redirected on a host of this profile."""
+        if self.profile == "node":
+            return node.on_node(self.redirect, self.served_ports)
+        return self.redirect
+
+    @property
+    def served_ports(self) -> tuple[int, ...]:
+        """The TCP ports of the workload."""
+        return tuple(port.port for port in self.workload.ports if port.protocol == "TCP")
 
     @property
     def spiffe_id(self) -> SpiffeId:

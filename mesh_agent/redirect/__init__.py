@@ -2,6 +2,7 @@
 """Redirection: which connections of this host go through Envoy, as one nftables table.
 
 settings  what the operator wants
+node      what it is on a Kubernetes node, where almost nothing is captured (pure)
 facts     what the host is like (the only part that looks)
 plan      settings and facts to a plan (pure)
 render    the plan as nftables text and as words (pure)

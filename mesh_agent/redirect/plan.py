@@ -43,20 +43,32 @@ class HostFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Outbound:
-    """Calls of this host's programs, but for these ports and networks."""
+class Only:
+    """Networks of either family."""
 
-    ports: tuple[int, ...]
     ipv4: tuple[str, ...]
     ipv6: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Outbound:
+    """Calls of this host's programs, but for these ports and networks. With ``only``: calls to
+    these networks and to no others, also where they are virtual addresses of Kubernetes."""
+
+    ports: tuple[int, ...]
+    ipv4: tuple[str, ...]
+    ipv6: tuple[str, ...]
+    only: Only | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
-    """Calls from other hosts, but for those to these ports and from these interfaces."""
+    """Calls from other hosts, but for those to these ports and from these interfaces. With
+    ``only``: calls to these ports and to no others."""
 
     ports: tuple[int, ...]
     interfaces: tuple[str, ...]
+    only: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +103,37 @@ def make_plan(settings: RedirectSettings, facts: HostFacts) -> Plan | None:
         else settings.ipv6
     )
     names, notes = _names(settings, facts.nameservers) if settings.dns else (None, ())
-    inbound = Inbound(
-        _ports(SSH_PORT, *facts.ssh_ports, *MESH_PORTS, *settings.exclude_inbound_ports),
-        (*CONTAINER_INTERFACES, *sorted(facts.bridges)),
-    )
-    networks = [ipaddress.ip_network(n) for n in (*_LINK_LOCAL, *settings.exclude_outbound_cidrs)]
-    outbound = Outbound(
-        _ports(*settings.exclude_outbound_ports), _collapse(networks, 4), _collapse(networks, 6)
-    )
-    if not (settings.inbound or settings.outbound or names):
+    inbound = _inbound(settings, facts) if settings.inbound else None
+    outbound = _outbound(settings) if settings.outbound else None
+    if not (inbound or outbound or names):
         return None
     return Plan(
         proxy_uid=facts.proxy_uid,
         own_uids=_ports(facts.agent_uid, facts.proxy_uid, *facts.excluded_uids),
         interfaces=tuple(sorted(set(settings.exclude_interfaces))),
         ipv6=ipv6,
-        inbound=inbound if settings.inbound else None,
-        outbound=outbound if settings.outbound else None,
+        inbound=inbound,
+        outbound=outbound,
         names=names,
         notes=notes,
     )
+
+
+def _inbound(settings: RedirectSettings, facts: HostFacts) -> Inbound | None:
+    direct = _ports(SSH_PORT, *facts.ssh_ports, *MESH_PORTS, *settings.exclude_inbound_ports)
+    if settings.include_inbound_ports is None:
+        return Inbound(direct, (*CONTAINER_INTERFACES, *sorted(facts.bridges)))
+    # Whoever names ports means them for containers of this host as well: they are peers.
+    only = _ports(*(port for port in settings.include_inbound_ports if port not in direct))
+    return Inbound(direct, (), only) if only else None
+
+
+def _outbound(settings: RedirectSettings) -> Outbound:
+    direct = [ipaddress.ip_network(n) for n in (*_LINK_LOCAL, *settings.exclude_outbound_cidrs)]
+    named = [ipaddress.ip_network(n) for n in settings.include_outbound_cidrs]
+    only = Only(_collapse(named, 4), _collapse(named, 6)) if named else None
+    ports = _ports(*settings.exclude_outbound_ports)
+    return Outbound(ports, _collapse(direct, 4), _collapse(direct, 6), only)
 
 
 def _names(

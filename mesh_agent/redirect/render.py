@@ -7,7 +7,9 @@ What holds for every rule:
   before, the first packet of an old one would look like a new one, and a running ssh session would
   be led to Envoy.
 - Translation comes one step after the usual place (-99, not -100), so that ports published by
-  container engines and the administrator's own rules are settled first.
+  container engines and the administrator's own rules are settled first. Where the networks to be
+  called through Envoy are named, it comes one step before: Kubernetes' addresses of services may
+  be among them, and the first translation of a connection is the only one.
 - The syntax is that of nft 1.0.2 to 1.1: numbers for priorities, no ``destroy``.
 
 After ``pilot-agent istio-iptables`` (istio, ``tools/istio-iptables/pkg/capture/run.go``).
@@ -42,7 +44,8 @@ ENVOY_SOURCE_IPV6: Final = "::6"
 REMOVAL: Final = f"add table {FAMILY} {TABLE}\ndelete table {FAMILY} {TABLE}\n"
 """Takes the table away, and is no error without one."""
 
-_PRIORITY: Final = -99
+_AFTER_OTHERS: Final = -99
+_BEFORE_OTHERS: Final = -101
 _RAW_PRIORITY: Final = -300
 _SYN: Final = "tcp flags & (fin | syn | rst | ack) == syn"
 _AGENT_ZONE: Final = 1
@@ -65,13 +68,13 @@ def describe(plan: Plan) -> list[str]:
     family = "IPv4 and IPv6" if plan.ipv6 else "IPv4"
     if plan.inbound:
         lines.append(
-            f"inbound: {family} TCP to this host goes to Envoy, port {INBOUND_PORT}; "
-            f"not to ports {_words(plan.inbound.ports)}; "
-            f"not from {_words(plan.inbound.interfaces)}"
+            f"inbound: {family} TCP to {_reached(plan.inbound)} goes to Envoy, "
+            f"port {INBOUND_PORT}; not from {_words(plan.inbound.interfaces)}"
         )
     if plan.outbound:
         lines.append(
-            f"outbound: {family} TCP of this host goes to Envoy, port {OUTBOUND_PORT}; "
+            f"outbound: {family} TCP of this host{_called(plan.outbound)} goes to Envoy, "
+            f"port {OUTBOUND_PORT}; "
             f"not to ports {_words(plan.outbound.ports)}; "
             f"not to {_words((*plan.outbound.ipv4, *plan.outbound.ipv6))}"
         )
@@ -85,6 +88,18 @@ def describe(plan: Plan) -> list[str]:
     return [*lines, *(f"note: {note}" for note in plan.notes)]
 
 
+def _reached(inbound: Inbound) -> str:
+    if inbound.only is not None:
+        return f"ports {_words(inbound.only)} of this host, and no others,"
+    return f"this host, but not to ports {_words(inbound.ports)},"
+
+
+def _called(outbound: Outbound) -> str:
+    if outbound.only is None:
+        return ""
+    return f" to {_words((*outbound.only.ipv4, *outbound.only.ipv6))}, and nothing else,"
+
+
 def _hash(body: str) -> str:
     return hashlib.sha256(body.encode()).hexdigest()[:16]
 
@@ -94,11 +109,14 @@ def _table(plan: Plan) -> str:
     if plan.names:
         text += _chain("zones", f"type filter hook output priority {_RAW_PRIORITY}", _zones(plan))
     if plan.inbound:
-        hook = f"type nat hook prerouting priority {_PRIORITY}"
+        hook = f"type nat hook prerouting priority {_AFTER_OTHERS}"
         text += _chain("inbound", hook, _inbound(plan, plan.inbound))
+    if plan.inbound or plan.outbound:
         text += _chain("guard", "type filter hook input priority 0", _guard())
     if plan.outbound or plan.names:
-        hook = f"type nat hook output priority {_PRIORITY}"
+        named = plan.outbound is not None and plan.outbound.only is not None
+        priority = _BEFORE_OTHERS if named else _AFTER_OTHERS
+        hook = f"type nat hook output priority {priority}"
         text += _chain("outbound", hook, _output(plan))
     return text
 
@@ -122,8 +140,9 @@ def _inbound(plan: Plan, inbound: Inbound) -> Iterator[str]:
     yield "fib daddr type != local return"
     for interface in (*plan.interfaces, *inbound.interfaces):
         yield f'iifname "{interface}" return'
-    yield f"tcp dport {_set(inbound.ports)} return"
-    yield _to(INBOUND_PORT, _family(plan), _SYN, why="inbound")
+    if inbound.only is None:
+        yield f"tcp dport {_set(inbound.ports)} return"
+    yield _to(INBOUND_PORT, _family(plan), _named(inbound), _SYN, why="inbound")
 
 
 def _guard() -> Iterator[str]:
@@ -143,14 +162,17 @@ def _output(plan: Plan) -> Iterator[str]:
     yield f"meta skuid {_set(plan.own_uids)} return"
     if plan.names:
         yield from _questions(plan.names)
-    yield 'oifname "lo" return'
+    if plan.outbound is None or plan.outbound.only is None:
+        yield 'oifname "lo" return'
+    # Networks that are named may be addresses of this host: kube-proxy's, in IPVS mode.
     if plan.outbound:
         yield from _outbound(plan, plan.outbound)
 
 
 def _own_service(plan: Plan, inbound: Inbound) -> Iterator[str]:
     """Lead Envoy's call to a service of this very host to Envoy as if it came from outside."""
-    match = f"tcp dport != {_set(inbound.ports)} meta skuid {plan.proxy_uid} {_SYN}"
+    ports = _named(inbound) or f"tcp dport != {_set(inbound.ports)}"
+    match = f"{ports} meta skuid {plan.proxy_uid} {_SYN}"
     why = "own service"
     yield _to(INBOUND_PORT, 'oifname "lo" ip daddr != 127.0.0.0/8', match, why=why)
     if plan.ipv6:
@@ -172,7 +194,19 @@ def _outbound(plan: Plan, outbound: Outbound) -> Iterator[str]:
         yield f"ip daddr {_set(outbound.ipv4)} return"
     if outbound.ipv6 and plan.ipv6:
         yield f"ip6 daddr {_set(outbound.ipv6)} return"
-    yield _to(OUTBOUND_PORT, _family(plan), _SYN, why="outbound")
+    if outbound.only is None:
+        yield _to(OUTBOUND_PORT, _family(plan), _SYN, why="outbound")
+        return
+    if outbound.only.ipv4:
+        networks = f"ip daddr {_set(outbound.only.ipv4)}"
+        yield _to(OUTBOUND_PORT, networks, _SYN, why="outbound")
+    if outbound.only.ipv6 and plan.ipv6:
+        networks = f"ip6 daddr {_set(outbound.only.ipv6)}"
+        yield _to(OUTBOUND_PORT, networks, _SYN, why="outbound")
+
+
+def _named(inbound: Inbound) -> str:
+    return "" if inbound.only is None else f"tcp dport {_set(inbound.only)}"
 
 
 def _family(plan: Plan) -> str:

@@ -32,6 +32,14 @@ class RedirectSettings:
     """TCP ports of this host that are reached directly. Port 22, sshd's ports and the mesh's own
     are always among them."""
 
+    include_inbound_ports: tuple[int, ...] | None = None
+    """The only TCP ports of this host that are reached through Envoy, also from its own containers;
+    None: all but the excluded ones. On a Kubernetes node: those of its workload."""
+
+    include_outbound_cidrs: tuple[str, ...] = ()
+    """The only networks that are called through Envoy, none: all but the excluded ones. On a
+    Kubernetes node, none means the addresses that the mesh makes itself."""
+
     exclude_outbound_ports: tuple[int, ...] = ()
     """TCP ports of other hosts that are called directly."""
 
@@ -50,15 +58,16 @@ class RedirectSettings:
 
     def __post_init__(self) -> None:
         """Check what types cannot say; ValueError names the field."""
-        for name in ("exclude_inbound_ports", "exclude_outbound_ports"):
-            for index, port in enumerate(getattr(self, name)):
+        for name in ("exclude_inbound_ports", "include_inbound_ports", "exclude_outbound_ports"):
+            for index, port in enumerate(getattr(self, name) or ()):
                 if not 0 < port < 65536:
                     raise ValueError(f"{name}[{index}]: expected a port, found {port}")
-        for index, cidr in enumerate(self.exclude_outbound_cidrs):
-            try:
-                ipaddress.ip_network(cidr)
-            except ValueError as error:
-                raise ValueError(f"exclude_outbound_cidrs[{index}]: {error}") from error
+        for name in ("include_outbound_cidrs", "exclude_outbound_cidrs"):
+            for index, cidr in enumerate(getattr(self, name)):
+                try:
+                    ipaddress.ip_network(cidr)
+                except ValueError as error:
+                    raise ValueError(f"{name}[{index}]: {error}") from error
         for index, interface in enumerate(self.exclude_interfaces):
             if not _INTERFACE.fullmatch(interface):
                 raise ValueError(

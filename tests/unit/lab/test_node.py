@@ -130,7 +130,8 @@ def test_the_chart_for_an_istiod_beside_the_cluster() -> None:
     plan = IstiodPlan(
         "c1", directory, directory, Ports(secure=2000, webhook=3000), address="10.9.1.254"
     )
-    injector, service, slices = injection.objects(chart, plan)
+    injector, service = injection.objects(chart)
+    slices = injection.endpoints(plan)
     assert injector["metadata"]["name"] == "istio-sidecar-injector"
     assert service["spec"] == {"ports": ports[:1]}
     assert slices["endpoints"][0]["addresses"] == ["10.9.1.254"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab.errors import LabError
-from lab.spec import from_inventory
+from lab.spec import Cluster, from_inventory
 
 NETWORKS = {
     "network-1": {
@@ -60,6 +60,24 @@ def test_a_lab_is_the_hosts_that_have_lab_addresses() -> None:
     assert web.nameserver == ip_address("10.9.1.2")
 
 
+def test_a_host_with_a_cluster() -> None:
+    inventory = copy.deepcopy(INVENTORY)
+    inventory["_meta"]["hostvars"]["gateway"]["lab_cluster"] = {
+        "id": "cluster1",
+        "network": "network-1",
+        "namespaces": ["shop"],
+        "environment": {"PILOT_X": "2s"},
+    }
+
+    lab = from_inventory("demo", inventory)
+
+    assert lab.cluster_host == (
+        lab.hosts[0],
+        Cluster("cluster1", "network-1", ("shop",), (("PILOT_X", "2s"),)),
+    )
+    assert from_inventory("demo", INVENTORY).cluster_host is None
+
+
 def _web(**values: object) -> Callable[[dict[str, Any]], object]:
     return lambda hostvars: hostvars["web"].update(values)
 
@@ -70,6 +88,16 @@ def _web(**values: object) -> Callable[[dict[str, Any]], object]:
         (_web(lab_workload="mail"), "web: lab_workload: expected one of .*, found 'mail'"),
         (_web(lab_dns="10.9.1.3"), "web: lab_dns: 10.9.1.3 is no host's address"),
         (_web(lab_dns="there"), "web: lab_dns: expected an IP address, found 'there'"),
+        (_web(lab_cluster=[]), r"web: lab_cluster: expected a mapping, found \[\]"),
+        (_web(lab_cluster={"id": "c"}), r"web: lab_cluster\.network: not given"),
+        (
+            _web(lab_cluster={"id": "c", "network": "there", "namespaces": []}),
+            r"web: lab_cluster\.network: no such network: there",
+        ),
+        (
+            _web(lab_cluster={"id": "c", "network": "network-1", "namespaces": "shop"}),
+            r"web: lab_cluster\.namespaces: expected a list, found 'shop'",
+        ),
         (
             _web(lab_addresses={"network-3": ["10.9.3.1"]}),
             "lab_addresses.network-3: no such network",

@@ -78,7 +78,7 @@ def nested(section: str, **changes: Any) -> dict[str, Any]:
         (nested("status", address="localhost"), "status: address: expected an IP address"),
         (nested("proxy", concurrency=0), "proxy: concurrency: expected at least 1"),
         (nested("proxy", drain_seconds=-1), "proxy: drain_seconds: expected 0 or more"),
-        ({"profile": "pod"}, "profile: expected vm, gateway, found 'pod'"),
+        ({"profile": "pod"}, "profile: expected vm, node, gateway, found 'pod'"),
     ],
 )  # fmt: skip
 def test_bad_input_is_named_with_its_place(
@@ -143,3 +143,36 @@ def test_endpoints(text: str, host: str, port: int) -> None:
 def test_no_endpoints(text: str) -> None:
     with pytest.raises(ValueError, match="expected HOST:PORT"):
         Endpoint.parse(text)
+
+
+def test_a_node_captures_its_workloads_ports_and_mesh_addresses_alone(tmp_path: Path) -> None:
+    write(tmp_path, profile="node")
+    capture = load(tmp_path).capture
+    assert capture.include_inbound_ports == (8080,)
+    assert "240.240.0.0/16" in capture.include_outbound_cidrs
+    write(tmp_path)
+    settings = load(tmp_path)
+    assert settings.capture == settings.redirect
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            nested("workload", ports=[{"name": "kubelet", "port": 10250}]),
+            r"workload.ports\[0\]: .* found 10250",
+        ),
+        (
+            {"redirect": {"include_outbound_cidrs": ["10.231.0.0/16"]}},
+            r"redirect.include_outbound_cidrs\[0\]: .*10.231.1.21",
+        ),
+    ],
+)
+def test_what_would_cut_a_node_off_is_refused(
+    tmp_path: Path, changes: dict[str, Any], expected: str
+) -> None:
+    write(tmp_path, **changes)
+    load(tmp_path)
+    write(tmp_path, profile="node", **changes)
+    with pytest.raises(ConfigError, match=expected):
+        load(tmp_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mesh_agent.redirect.nft import Nftables
+from mesh_agent.redirect.node import on_node
 from mesh_agent.redirect.plan import HostFacts, Plan, make_plan
 from mesh_agent.redirect.render import REMOVAL, describe, fingerprint, render
 from mesh_agent.redirect.settings import RedirectSettings
@@ -44,6 +45,10 @@ CASES = {
             exclude_users=("backup",),
         ),
         DUAL,
+    ),
+    "node": (
+        on_node(RedirectSettings(include_outbound_cidrs=("240.240.0.0/16", "10.96.0.0/16")), (80,)),
+        FACTS,
     ),
     "names_only": (RedirectSettings(inbound=False, outbound=False), FACTS),
     "inbound_only": (RedirectSettings(outbound=False, dns=False), FACTS),
