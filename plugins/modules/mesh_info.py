@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: mesh_info
 short_description: Show what a cluster says about its mesh
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Reads control planes, mesh configuration, networks, root certificates, WorkloadGroups and
     WorkloadEntries from a cluster.

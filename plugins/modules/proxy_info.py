@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: proxy_info
 short_description: Show what a host's agent and Envoy have
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Asks the agent of this host for its status, and Envoy for its listeners, clusters, endpoints and
     certificates.

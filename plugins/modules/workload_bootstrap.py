@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: workload_bootstrap
 short_description: Get from a cluster what hosts need to join its mesh
-version_added: 0.2.0
+version_added: 0.1.0
 description:
   - Gives for each host a token, the mesh's root certificate, the addresses of the control plane and
     the mesh's configuration, as C(istioctl x workload entry configure) writes them into files.

@@ -12,7 +12,7 @@ from lab.cluster import ApiServer
 from lab.errors import LabError
 
 from .conftest import RunModule
-from .test_workload_entry import allow
+from .test_workload_entry import allow, warned
 
 pytestmark = [pytest.mark.needs_tools, pytest.mark.timeout(180)]
 
@@ -62,7 +62,7 @@ def exists(api: ApiServer, what: str, namespace: str) -> bool:
 
 
 def test_a_set_is_made_kept_changed_and_removed(
-    api_server: ApiServer, run_module: RunModule
+    api_server: ApiServer, run_module: RunModule, capsys: pytest.CaptureFixture[str]
 ) -> None:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "cc-life"}}
     given = options("life", app=text(route("cc-life"), service("cc-life")), space=[namespace])
@@ -80,6 +80,13 @@ def test_a_set_is_made_kept_changed_and_removed(
     assert again["unchanged"] == 3
     assert not run_module("cluster_config", given, check=True)["changed"]
 
+    # Without its record, nothing could be pruned: that it is written again is a change.
+    api_server.kubectl("delete", "configmap/hybrid-mesh-set-life", "-n", "cc-records")
+    assert run_module("cluster_config", given, check=True)["changed"]
+    assert not exists(api_server, "configmap/hybrid-mesh-set-life", "cc-records")
+    assert run_module("cluster_config", given)["changed"]
+    assert not run_module("cluster_config", given)["changed"]
+
     less = options("life", app=text(service("cc-life", 9090)), space=[namespace])
     foreseen = run_module("cluster_config", less, check=True)
     assert exists(api_server, "virtualservice/api", "cc-life")
@@ -92,7 +99,7 @@ def test_a_set_is_made_kept_changed_and_removed(
 
     gone = run_module("cluster_config", {**less, "state": "absent", "wait": True})
     assert gone["deleted"] == ["Service cc-life/api"]
-    assert "Namespace cc-life stays" in str(gone["warnings"])
+    assert "Namespace cc-life stays" in warned(gone, capsys)
     assert not exists(api_server, "configmap/hybrid-mesh-set-life", "cc-records")
 
 
