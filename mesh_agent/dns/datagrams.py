@@ -66,7 +66,7 @@ class Datagrams:
         self._receive, self._transmit = library.recvmmsg, library.sendmmsg
         self._name_bytes = _NAME_BYTES[sock.family]
         names = ctypes.create_string_buffer(AT_ONCE * self._name_bytes)
-        self._inbox, self._outbox = (ctypes.create_string_buffer(AT_ONCE * BYTES) for _ in "io")
+        self._inbox, self._outbox = (ctypes.create_string_buffer(AT_ONCE * BYTES) for _each in "io")
         self._looked, self._in_pieces = self._headers(names, self._inbox)
         self._sent, self._out_pieces = self._headers(names, self._outbox)
         self._taken = (_Header * AT_ONCE)()  # all zero: nobody wants to see it again

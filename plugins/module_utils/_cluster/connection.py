@@ -254,7 +254,7 @@ class _Direct:
         self._origin = len(host) - len(url.request_uri if url.path else "")
 
     def request(self, method: str, url: str, **options: t.Any) -> t.Any:
-        return self._pool.urlopen(method, url[self._origin :], **options)
+        return self._pool.request(method, url[self._origin :], **options)
 
 
 def _bypassed(configuration: t.Any) -> bool:
