@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePath
 
 from lab.errors import LabError
 from lab.spec import Host, Interface, Lab, Network
@@ -42,8 +43,13 @@ def network_arguments(lab: Lab, network: Network) -> list[str]:
     return [*arguments, object_name(lab.name, network.name)]
 
 
-def create_arguments(lab: Lab, host: Host, image: str) -> list[str]:
-    """`podman create` for one host: systemd as PID 1, fixed addresses, fixed interface names."""
+def create_arguments(
+    lab: Lab, host: Host, image: str, volumes: Mapping[Path, PurePath] | None = None
+) -> list[str]:
+    """`podman create` for one host: systemd as PID 1, fixed addresses, fixed interface names.
+
+    `volumes` are directories of this machine that the host has, too, and cannot write.
+    """
     arguments = ["create", "--replace", "--name", object_name(lab.name, host.name)]
     arguments += ["--hostname", host.name]
     arguments += ["--label", f"{LABEL}={lab.name}", "--label", f"{LABEL}.host={host.name}"]
@@ -52,6 +58,8 @@ def create_arguments(lab: Lab, host: Host, image: str) -> list[str]:
     arguments += ["--systemd=always", "--cap-add", CAPABILITIES]
     # Ordinary files, as on a VM, and not podman's mounts: replaceable, and kept over a reboot.
     arguments += ["--dns", "none", "--no-hosts"]
+    for source, target in (volumes or {}).items():
+        arguments += ["--volume", f"{source}:{target}:ro"]
     for sysctl in SYSCTLS:
         arguments += ["--sysctl", sysctl]
     for number, interface in enumerate(host.interfaces):

@@ -8,6 +8,8 @@ The inventory is the only description. These variables of a host count:
     lab_workload     web | api | db | none: which of the image's workloads runs
     lab_environment  {NAME: value}: the workload's settings
     lab_dns          ADDRESS of the host's nameserver; the host that owns the address runs it
+    lab_cluster      {id: NAME, network: NETWORK, namespaces: [NAME], environment: {NAME: value}}:
+                     the host runs a Kubernetes API server and istiod (with these settings)
 """
 
 from __future__ import annotations
@@ -49,6 +51,20 @@ class Interface:
 
 
 @dataclass(frozen=True, slots=True)
+class Cluster:
+    """A Kubernetes cluster without nodes, and its istiod.
+
+    `network` is Istio's name of the cluster's network, `namespaces` are there for workloads, and
+    `environment` holds settings of istiod.
+    """
+
+    id: str
+    network: str
+    namespaces: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
     """One machine. Its interfaces are eth0, eth1... in the order of the networks' names."""
 
@@ -57,6 +73,7 @@ class Host:
     workload: str
     environment: tuple[tuple[str, str], ...]
     nameserver: Address
+    cluster: Cluster | None = None
 
     @property
     def addresses(self) -> tuple[Address, ...]:
@@ -72,6 +89,11 @@ class Lab:
     networks: tuple[Network, ...]
     hosts: tuple[Host, ...]
 
+    @property
+    def cluster_host(self) -> tuple[Host, Cluster] | None:
+        """The host that runs a cluster, if one does."""
+        return next(((host, host.cluster) for host in self.hosts if host.cluster), None)
+
 
 def from_inventory(name: str, inventory: Mapping[str, object]) -> Lab:
     """The lab that the output of `ansible-inventory --list` describes; LabError if it is no lab."""
@@ -83,6 +105,8 @@ def from_inventory(name: str, inventory: Mapping[str, object]) -> Lab:
     networks = _networks(variables)
     hosts = tuple(_host(host, values, networks) for host, values in sorted(variables.items()))
     _check_unique(hosts)
+    if len([host for host in hosts if host.cluster]) > 1:
+        raise LabError("lab_cluster: expected on one host of the lab")
     return Lab(name, tuple(networks.values()), hosts)
 
 
@@ -135,6 +159,27 @@ def _host(name: str, values: Mapping[str, object], networks: Mapping[str, Networ
         workload,
         tuple(sorted((key, str(value)) for key, value in environment.items())),
         _address(name, "lab_dns", str(values.get("lab_dns"))),
+        _cluster(name, values["lab_cluster"], networks) if "lab_cluster" in values else None,
+    )
+
+
+def _cluster(host: str, value: object, networks: Mapping[str, Network]) -> Cluster:
+    fields = _mapping(host, "lab_cluster", value)
+    for field in ("id", "network", "namespaces"):
+        if field not in fields:
+            raise LabError(f"{host}: lab_cluster.{field}: not given")
+    network = str(fields["network"])
+    if network not in networks:
+        raise LabError(f"{host}: lab_cluster.network: no such network: {network}")
+    namespaces = fields["namespaces"]
+    if not isinstance(namespaces, list):
+        raise LabError(f"{host}: lab_cluster.namespaces: expected a list, found {namespaces!r}")
+    environment = _mapping(host, "lab_cluster.environment", fields.get("environment", {}))
+    return Cluster(
+        str(fields["id"]),
+        network,
+        tuple(str(entry) for entry in namespaces),
+        tuple(sorted((key, str(entry)) for key, entry in environment.items())),
     )
 
 

@@ -45,6 +45,25 @@ class State:
         """The digest of the lab that was started to its end; absent while one is being started."""
         return self.directory / "complete"
 
+    @property
+    def administrator(self) -> Path:
+        """The kubeconfig of whom the lab's cluster lets do everything, if the lab has one."""
+        return self.directory / "cluster" / "admin.kubeconfig"
+
+    @property
+    def operator(self) -> Path:
+        """The kubeconfig of whom it lets do what the collection needs."""
+        return self.directory / "cluster" / "operator.kubeconfig"
+
+    def write_secret(self, path: Path, content: str) -> None:
+        """Writes a file for the person who called, and nobody else."""
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(content)
+        self._give_to_invoker(path.parent)
+        self._give_to_invoker(path)
+
     def public_key(self) -> str:
         """The public half of the key, made when there is none yet."""
         public = self.key.with_suffix(".pub")
@@ -68,10 +87,19 @@ class State:
             self._give_to_invoker(public)
         return public.read_text()
 
+    def remove_kubeconfigs(self) -> None:
+        """Removes what leads to a cluster that is no more."""
+        for path in (self.administrator, self.operator):
+            path.unlink(missing_ok=True)
+        if self.operator.parent.exists():
+            self.operator.parent.rmdir()
+
     def remove(self) -> None:
         """Removes what the lab wrote, and directories that are empty then."""
-        for path in (self.key, self.key.with_suffix(".pub"), self.known_hosts, self.complete):
+        public = self.key.with_suffix(".pub")
+        for path in (self.key, public, self.known_hosts, self.complete):
             path.unlink(missing_ok=True)
+        self.remove_kubeconfigs()
         for directory in (self.directory, self.directory.parent):
             if directory.exists() and not any(directory.iterdir()):
                 directory.rmdir()

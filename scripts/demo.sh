@@ -25,6 +25,11 @@ if [ "$status" -eq 0 ]; then
 else
     verdict="The mesh is NOT proved; the reports say which calls failed:"
 fi
+cluster=""
+if [ -e .lab/cluster/admin.kubeconfig ]; then
+    cluster='
+  KUBECONFIG=.lab/cluster/admin.kubeconfig kubectl get workloadentries --all-namespaces'
+fi
 cat <<EOF
 
 $verdict
@@ -36,7 +41,7 @@ The hosts stay up. To look around:
   .venv/bin/python -m lab ssh web curl -s http://api.shop.svc.cluster.local/
   .venv/bin/python -m lab ssh api-1 PGPASSWORD=shop psql -h db.shop.svc.cluster.local -U shop -c "'SELECT * FROM orders'"
   .venv/bin/python -m lab ssh outsider curl -sv -m 3 http://10.231.1.21:8080/
-  .venv/bin/python -m lab ssh web mesh-agent status
+  .venv/bin/python -m lab ssh web mesh-agent status$cluster
   make demo-down         removes them
 
 Time:

@@ -11,7 +11,9 @@ version_added: 0.1.0
 description:
   - On the control plane's own network, that is the control plane itself.
   - On another network it is each gateway that stands on the control plane's network.
-positional: _input, control_planes, gateways
+  - A control plane that is no host of the inventory is at C(mesh_control_plane_addresses), on the
+    network C(mesh_control_plane_network).
+positional: _input, control_planes, gateways, found
 options:
   _input:
     description: The variables of the host, an element of C(hostvars).
@@ -26,6 +28,11 @@ options:
     description: The variables of the gateways.
     type: list
     elements: dict
+    default: []
+  found:
+    description: Addresses that count where the host has no C(mesh_control_plane_addresses).
+    type: list
+    elements: str
     default: []
 author:
   - hybrid.mesh contributors (@hybrid-mesh)
@@ -59,6 +66,7 @@ def control_plane_addresses(
     variables: t.Mapping[str, t.Any],
     control_planes: t.Iterable[t.Mapping[str, t.Any]],
     gateways: t.Iterable[t.Mapping[str, t.Any]] = (),
+    found: t.Sequence[str] = (),
 ) -> list[str]:
     """The addresses. Raises AnsibleFilterError naming host and variable."""
     try:
@@ -66,6 +74,7 @@ def control_plane_addresses(
             _topology.member(variables),
             [_topology.member(host) for host in control_planes],
             [_topology.member(host) for host in gateways],
+            found,
         )
     except _topology.TopologyError as exc:
         raise AnsibleFilterError(str(exc)) from exc

@@ -34,8 +34,9 @@ _value:
   description:
     - What the host is, with the keys V(name), V(profile), V(control_plane), V(trust_domain),
       V(mesh_id), V(cluster_id), V(network), V(address), V(addresses), V(candidates), V(namespace),
-      V(service_account), V(group), V(labels), V(ports), V(probe), V(health_probe), V(legs) and
-      V(public_address).
+      V(service_account), V(group), V(labels), V(ports), V(probe), V(health_probe), V(legs),
+      V(public_address), V(outside_addresses), V(outside_network) and V(entry), the name of the
+      WorkloadEntry that istiod makes of it.
   type: dict
 """
 
@@ -61,9 +62,11 @@ def snake_case(value: t.Any) -> t.Any:
 def member(variables: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The host as a dictionary. Raises AnsibleFilterError naming host and variable."""
     try:
-        found = dataclasses.asdict(_topology.member(variables))
+        host = _topology.member(variables)
     except _topology.TopologyError as exc:
         raise AnsibleFilterError(str(exc)) from exc
+    found = dataclasses.asdict(host)
+    found["entry"] = _topology.entry_name(host)
     found["health_probe"] = snake_case(found["probe"])
     return found
 

@@ -63,7 +63,7 @@ def _workload_group(hosts: list[Member]) -> Object:
     spec: Object = {"metadata": {"labels": _common_labels(hosts)}, "template": template}
     if first.probe:
         spec["probe"] = first.probe
-    return _object(_NETWORKING, "WorkloadGroup", str(first.group), first.namespace, spec)
+    return make(_NETWORKING, "WorkloadGroup", str(first.group), first.namespace, spec)
 
 
 def _agree(hosts: list[Member], what: str, value: t.Callable[[Member], t.Any]) -> None:
@@ -105,7 +105,7 @@ def gateway_objects(
     settings = {"meshNetworks": to_yaml({"networks": mesh_networks(gateways)})}
     if mesh_config:
         settings["mesh"] = to_yaml(dict(mesh_config))
-    objects = [_object("v1", "ConfigMap", "istio", ROOT_NAMESPACE, data=settings)]
+    objects = [make("v1", "ConfigMap", "istio", ROOT_NAMESPACE, data=settings)]
     objects.append(
         _gateway("cross-network-gateway", PASSTHROUGH_PORT, "AUTO_PASSTHROUGH", "*.local")
     )
@@ -121,13 +121,14 @@ def mesh_networks(gateways: t.Iterable[Member]) -> Object:
     networks: Object = {}
     for gateway in gateways:
         for network in gateway.legs:
-            address = _reached_at(gateway, network)
+            address = reached_at(gateway, network)
             entry = networks.setdefault(network, {"endpoints": [], "gateways": []})
             entry["gateways"].append({"address": address, "port": PASSTHROUGH_PORT})
     return networks
 
 
-def _reached_at(gateway: Member, network: str) -> str:
+def reached_at(gateway: Member, network: str) -> str:
+    """Where hosts of other networks reach a network through the gateway."""
     if gateway.public_address:
         return gateway.public_address
     others = [address for name, address in gateway.legs.items() if name != network]
@@ -156,8 +157,8 @@ def _control_plane_exposure(control_planes: t.Iterable[Member]) -> list[Object]:
     service = {"selector": {"app": "istiod"}, "ports": [port]}
     return [
         _gateway("istiod-gateway", XDS_PORT, "PASSTHROUGH", _CONTROL_PLANE_SNI),
-        _object(_NETWORKING, "VirtualService", "istiod-vs", ROOT_NAMESPACE, virtual_service),
-        _object("v1", "Service", "istiod", ROOT_NAMESPACE, service),
+        make(_NETWORKING, "VirtualService", "istiod-vs", ROOT_NAMESPACE, virtual_service),
+        make("v1", "Service", "istiod", ROOT_NAMESPACE, service),
         *(_control_plane_entry(host) for host in control_planes),
     ]
 
@@ -168,22 +169,30 @@ def _control_plane_entry(host: Member) -> Object:
         "labels": {"app": "istiod"},
         "network": host.network,
     }
-    return _object(_NETWORKING, "WorkloadEntry", f"istiod-{host.name}", ROOT_NAMESPACE, spec)
+    return make(_NETWORKING, "WorkloadEntry", f"istiod-{host.name}", ROOT_NAMESPACE, spec)
 
 
 def _gateway(name: str, port: int, mode: str, host: str) -> Object:
+    return tls_gateway((name, ROOT_NAMESPACE), _GATEWAY_SELECTOR, port, mode, host)
+
+
+def tls_gateway(
+    key: tuple[str, str], selector: dict[str, str], port: int, mode: str, host: str
+) -> Object:
+    """A Gateway, ``key`` its name and namespace, that passes TLS on by the name asked for."""
     server = {
         "port": {"number": port, "name": f"tls-{port}", "protocol": "TLS"},
         "tls": {"mode": mode},
         "hosts": [host],
     }
-    spec = {"selector": dict(_GATEWAY_SELECTOR), "servers": [server]}
-    return _object(_NETWORKING, "Gateway", name, ROOT_NAMESPACE, spec)
+    spec = {"selector": dict(selector), "servers": [server]}
+    return make(_NETWORKING, "Gateway", *key, spec)
 
 
-def _object(
+def make(
     version: str, kind: str, name: str, namespace: str, spec: Object | None = None, **top: t.Any
 ) -> Object:
+    """An object; ``top`` are fields beside ``spec``."""
     found: Object = {
         "apiVersion": version,
         "kind": kind,

@@ -21,6 +21,12 @@ GATEWAY_GROUP = "mesh_gateways"
 ROOT_NAMESPACE = "istio-system"
 XDS_PORT = 15012
 PASSTHROUGH_PORT = 15443
+PROFILES = ("vm", "node")
+# On a Kubernetes node these are the cluster's own: of its programs, and of kube-proxy.
+CLUSTER_PORTS = (2379, 2380, 6443, 10250, 10255, 10256, 10257, 10259)
+NODE_PORTS = range(30000, 32768)
+# What our gateways carry, and no gateway that a cluster has of its own.
+GATEWAY_LABEL = "hybrid.mesh/gateway"
 
 # Bridges and virtual links of container and VM hosts: never where peers reach the host.
 _LOCAL_INTERFACES = ("lo", "docker", "br-", "virbr", "veth", "cni", "podman", "cali", "flannel")
@@ -35,7 +41,7 @@ class Member:
     """One host of the mesh. ``address`` is None while neither the inventory nor facts give one."""
 
     name: str
-    profile: str  # "vm" | "gateway"
+    profile: str  # "vm" | "node" | "gateway"
     control_plane: bool
     trust_domain: str
     mesh_id: str
@@ -52,6 +58,9 @@ class Member:
     probe: dict[str, t.Any]  # Istio's ReadinessProbe, empty without one
     legs: dict[str, str] = field(default_factory=dict)  # gateway: network -> its address there
     public_address: str | None = None  # gateway: where every other network reaches it
+    # Where a control plane that is no host of the inventory is, and on which network: HOST:PORT.
+    outside_addresses: list[str] = field(default_factory=list)
+    outside_network: str | None = None  # None: reached from every network
 
 
 def member(variables: t.Mapping[str, t.Any]) -> Member:
@@ -60,6 +69,7 @@ def member(variables: t.Mapping[str, t.Any]) -> Member:
     groups = variables.get("group_names") or []
     gateway = GATEWAY_GROUP in groups
     group = _group(name, variables, gateway)
+    profile = _profile(name, variables, gateway)
     candidates = _candidates(variables.get("ansible_facts") or {})
     address = _address(name, "mesh_address", variables.get("mesh_address"))
     if address is None and len(candidates) == 1:
@@ -71,7 +81,7 @@ def member(variables: t.Mapping[str, t.Any]) -> Member:
     account = variables.get("mesh_service_account") or group or "istio-eastwestgateway"
     return Member(
         name=name,
-        profile="gateway" if gateway else "vm",
+        profile=profile,
         control_plane=CONTROL_PLANE_GROUP in groups,
         trust_domain=str(variables.get("mesh_trust_domain") or "cluster.local"),
         mesh_id=mesh_id,
@@ -86,28 +96,42 @@ def member(variables: t.Mapping[str, t.Any]) -> Member:
         service_account=str(account),
         group=group,
         labels=_labels(name, variables, group, gateway),
-        ports=_ports(name, variables),
+        ports=_ports(name, variables, profile),
         probe=_mapping(name, variables, "mesh_probe"),
         legs={str(n): str(_address(name, "mesh_gateway_addresses", a)) for n, a in legs.items()},
         public_address=_address(
             name, "mesh_gateway_public_address", variables.get("mesh_gateway_public_address")
         ),
+        outside_addresses=_endpoints(name, variables, "mesh_control_plane_addresses"),
+        outside_network=variables.get("mesh_control_plane_network") or None,
     )
 
 
 def control_plane_addresses(
-    me: Member, control_planes: t.Iterable[Member], gateways: t.Iterable[Member]
+    me: Member,
+    control_planes: t.Iterable[Member],
+    gateways: t.Iterable[Member],
+    found: t.Sequence[str] = (),
 ) -> list[str]:
     """Where a host reaches the control plane, ``HOST:PORT`` each, the preferred one first.
 
     On its own network: the control plane itself. Elsewhere: gateways that stand on the control
     plane's network, by the leg that they have on the host's network or by their public address.
+    Of a control plane that is no host of the inventory, the inventory gives the addresses, or else
+    they are ``found``.
     """
     control_planes = list(control_planes)
-    direct = [c for c in control_planes if c.network == me.network]
-    if direct:
-        return [endpoint(required_address(c), XDS_PORT) for c in direct]
-    theirs = {c.network for c in control_planes}
+    outside = me.outside_addresses or list(found)
+    if outside:
+        if me.outside_network in (None, me.network):
+            return outside
+        theirs = {me.outside_network}
+        gateways = [gateway for gateway in gateways if gateway.network == me.outside_network]
+    else:
+        direct = [c for c in control_planes if c.network == me.network]
+        if direct:
+            return [endpoint(required_address(c), XDS_PORT) for c in direct]
+        theirs = {c.network for c in control_planes}
     found = []
     for gateway in gateways:
         if gateway.name != me.name and theirs & set(gateway.legs):
@@ -118,6 +142,14 @@ def control_plane_addresses(
 def endpoint(address: str, port: int) -> str:
     """``HOST:PORT``, IPv6 in brackets."""
     return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def entry_name(me: Member) -> str | None:
+    """The name of the WorkloadEntry that istiod makes of the host when it registers."""
+    if me.group is None or me.address is None:
+        return None
+    parts = (me.group, me.address.replace(":", "-"), me.network)
+    return "-".join(filter(None, parts))[-253:]
 
 
 def required_address(who: Member) -> str:
@@ -143,17 +175,34 @@ def _group(name: str, variables: t.Mapping[str, t.Any], gateway: bool) -> str | 
     return str(group) if group else None
 
 
+def _profile(name: str, variables: t.Mapping[str, t.Any], gateway: bool) -> str:
+    found = variables.get("mesh_profile")
+    if gateway:
+        if found:
+            raise TopologyError(
+                f"{name}: mesh_profile: expected none for a host of the group {GATEWAY_GROUP}, "
+                f"which is a gateway, found {found!r}"
+            )
+        return "gateway"
+    if found and found not in PROFILES:
+        raise TopologyError(
+            f"{name}: mesh_profile: expected one of {', '.join(PROFILES)}, found {found!r}"
+        )
+    return str(found or PROFILES[0])
+
+
 def _labels(
     name: str, variables: t.Mapping[str, t.Any], group: str | None, gateway: bool
 ) -> dict[str, str]:
     labels = {"app": group} if group else {}
     if gateway:
         labels = {"app": "istio-eastwestgateway", "istio": "eastwestgateway"}
+        labels[GATEWAY_LABEL] = "east-west"
     labels.update(_mapping(name, variables, "mesh_labels"))
     return {str(key): str(value) for key, value in labels.items()}
 
 
-def _ports(name: str, variables: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+def _ports(name: str, variables: t.Mapping[str, t.Any], profile: str) -> list[dict[str, t.Any]]:
     ports = []
     for index, entry in enumerate(_list(name, variables, "mesh_ports")):
         where = f"{name}: mesh_ports[{index}]"
@@ -165,6 +214,11 @@ def _ports(name: str, variables: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]
         number = str(entry["port"])
         if not number.isdigit() or not 0 < int(number) < 65536:
             raise TopologyError(f"{where}.port: expected 1 to 65535, found {entry['port']!r}")
+        if profile == "node" and (int(number) in CLUSTER_PORTS or int(number) in NODE_PORTS):
+            raise TopologyError(
+                f"{where}.port: expected a port of the node's own workload, found {number}, which "
+                "is Kubernetes' on a host with mesh_profile: node"
+            )
         protocol = str(entry.get("protocol", "TCP"))
         ports.append({"name": str(entry["name"]), "port": int(number), "protocol": protocol})
     return ports
@@ -191,6 +245,15 @@ def _address(name: str, variable: str, value: t.Any) -> str | None:
         raise TopologyError(
             f"{name}: {variable}: expected an IP address, found {value!r}"
         ) from None
+
+
+def _endpoints(name: str, variables: t.Mapping[str, t.Any], variable: str) -> list[str]:
+    found = [str(entry) for entry in _list(name, variables, variable)]
+    for index, text in enumerate(found):
+        host, separator, port = text.rpartition(":")
+        if not (separator and host and port.isdigit()):
+            raise TopologyError(f"{name}: {variable}[{index}]: expected HOST:PORT, found {text!r}")
+    return found
 
 
 def _list(name: str, variables: t.Mapping[str, t.Any], variable: str) -> list[t.Any]:

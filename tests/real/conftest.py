@@ -6,17 +6,66 @@ they found them.
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 HOSTS = ("control", "web", "api-1", "api-2", "outsider", "gateway", "db")
 
 
+ROOT = Path(__file__).parents[2]
+KUBECONFIG = ROOT / ".lab" / "cluster" / "operator.kubeconfig"
+
+
 class Lab:
     """The hosts of the demo, by name."""
+
+    @property
+    def istiod(self) -> bool:
+        """Whether they joined a real istiod, and not the embedded control plane."""
+        return KUBECONFIG.exists()
+
+    @property
+    def control_plane_unit(self) -> str:
+        """What runs the control plane on the host ``control``."""
+        return "istiod" if self.istiod else "mesh-control"
+
+    @property
+    def gateway_to_database(self) -> str:
+        """The gateway through which the database's network is entered."""
+        return "gateway-2" if self.istiod else "gateway"
+
+    def play(
+        self, playbook: str, *arguments: str, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one of the playbooks against the demo's inventory."""
+        inventory = ROOT / "inventories" / "examples" / ("istiod" if self.istiod else "lab")
+        program = str(Path(sys.executable).with_name("ansible-playbook"))
+        chosen = ["--inventory", str(inventory / "hosts.yml"), f"playbooks/{playbook}.yml"]
+        done = subprocess.run(
+            [program, *chosen, *arguments],
+            cwd=ROOT,
+            env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        if check and done.returncode != 0:
+            pytest.fail(f"{playbook}: exit {done.returncode}\n{done.stdout[-4000:]}{done.stderr}")
+        return done
+
+    def status(self, host: str) -> dict[str, Any]:
+        """What the agent of a host says of itself."""
+        found: dict[str, Any] = json.loads(self.run(host, "mesh-agent status --json").stdout)
+        return found
 
     def run(
         self, host: str, command: str, *, timeout: float = 60, check: bool = True

@@ -51,11 +51,11 @@ def test_the_agent_goes_and_nothing_is_lost(lab: Lab, disturb: str) -> None:
 
 def test_without_the_gateways_proxy_there_is_no_way_and_it_comes_back(lab: Lab) -> None:
     assert lab.queries("api-1")
-    lab.run("gateway", "systemctl stop mesh-proxy")
+    lab.run(lab.gateway_to_database, "systemctl stop mesh-proxy")
     try:
         assert not lab.queries("api-1")
     finally:
-        lab.run("gateway", "systemctl start mesh-proxy")
+        lab.run(lab.gateway_to_database, "systemctl start mesh-proxy")
     lab.wait("the database is back", lambda: lab.queries("api-1"))
 
 
@@ -67,7 +67,7 @@ def test_a_host_comes_back_from_a_reboot(lab: Lab) -> None:
 
 
 def test_hosts_come_back_from_a_reboot_without_the_control_plane(lab: Lab) -> None:
-    lab.run("control", "systemctl stop mesh-control")
+    lab.run("control", f"systemctl stop {lab.control_plane_unit}")
     try:
         for host in ("web", "api-1", "api-2"):
             lab.podman("restart", "-t", "10", f"mesh-lab-{host}")
@@ -75,15 +75,11 @@ def test_hosts_come_back_from_a_reboot_without_the_control_plane(lab: Lab) -> No
         assert lab.queries("api-1")
         refused = lab.run("outsider", "curl -s -m 5 http://10.231.1.21:8080/", check=False)
         assert refused.returncode in (52, 56), refused
-        status = json.loads(lab.run("web", "mesh-agent status --json").stdout)
+        status = lab.status("web")
         assert status["control_plane"]["source"] == "cache", status["control_plane"]
     finally:
-        lab.run("control", "systemctl start mesh-control")
+        lab.run("control", f"systemctl start {lab.control_plane_unit}")
     lab.wait(
-        "web is connected again",
-        lambda: (
-            json.loads(lab.run("web", "mesh-agent status --json").stdout)["control_plane"]["source"]
-            == "live"
-        ),
+        "web is connected again", lambda: lab.status("web")["control_plane"]["source"] == "live"
     )
     lab.wait("web calls the api", lambda: lab.answers("web", f"{API}/"))
