@@ -53,11 +53,16 @@ def needed(
         _config_map(home, revision.of("istio"), "read the mesh's configuration"),
         _config_map(home, revision.of("istio-sidecar-injector"), "read the cluster's ID"),
         Permission("get", "services", home, "find where hosts reach istiod"),
+        Permission("create", "configmaps", home, "remember what was applied"),
     ]
     for namespace in namespaces:
         found += [
             _config_map(namespace, root_config_map, "read the mesh's root certificate"),
             Permission("create", "serviceaccounts", namespace, "issue tokens", subresource="token"),
+        ]
+        found += [
+            Permission(verb, "serviceaccounts", namespace, "give hosts an identity")
+            for verb in ("get", "create", "patch")
         ]
         found += [
             Permission(verb, resource, namespace, purpose, group=_NETWORKING)
