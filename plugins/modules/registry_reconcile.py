@@ -159,7 +159,7 @@ wrong:
       expected: api
       found: apj
 unselected:
-  description: Entries that no Service and no ServiceEntry selects, so that nobody calls them.
+  description: Entries with ports that no Service and no ServiceEntry selects. Nobody calls them.
   returned: success
   type: list
   elements: dict

@@ -46,7 +46,9 @@ def thing(kind: str, name: str, spec: dict[str, Any], version: str = _NETWORKING
 
 
 def group(name: str) -> dict[str, Any]:
-    return thing("WorkloadGroup", name, {"template": {"serviceAccount": "web"}})
+    return thing(
+        "WorkloadGroup", name, {"template": {"serviceAccount": "web", "ports": {"http": 80}}}
+    )
 
 
 SERVICE = thing("Service", "web", {"selector": {"app": "web"}, "ports": [{"port": 80}]}, "v1")

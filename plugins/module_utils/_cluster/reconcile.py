@@ -175,6 +175,8 @@ def _unselected(
 ) -> list[tuple[Workload, str]]:
     found = []
     for entry, _host in own:
+        if not entry.ports:
+            continue  # it serves nothing: a host that only calls
         near = [s for s in selectors if s.namespace == entry.namespace]
         if not any(s.labels.items() <= entry.labels.items() for s in near):
             found.append((entry, _closest(entry, near)))

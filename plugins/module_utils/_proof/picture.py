@@ -26,6 +26,8 @@ _SIDES = 18.0
 _LOCK = 15.0
 #: Between the end of an arrow's line and the node that it did not get into.
 _STAND_OFF = 13.0
+#: Around what is drawn outside the networks.
+_MARGIN = 8.0
 
 _ICONS = {
     GATEWAY: '<path d="M1 5h12M9 1l4 4-4 4M15 11H3M7 7l-4 4 4 4"/>',
@@ -50,14 +52,27 @@ def to_svg(report: Report) -> str:
     parts += [_line(arrow, route) for arrow, route in zip(scene.arrows, routes, strict=True)]
     parts += [_node(node, layout.nodes[node.key]) for node in scene.nodes]
     parts += [_label(arrow, box, report) for arrow, box in zip(scene.arrows, labels, strict=True)]
-    return _frame(layout, parts, report)
+    return _frame(_canvas(layout, routes, labels), parts, report)
 
 
-def _frame(layout: Layout, parts: t.Sequence[str], report: Report) -> str:
+def _canvas(layout: Layout, routes: t.Sequence[t.Sequence[Curve]], labels: t.Sequence[Box]) -> Box:
+    """All that is drawn: an arrow may go around the networks."""
+    points = [point for route in routes for curve in route for point in curve.points()]
+    points += [(box.x, box.y) for box in labels]
+    points += [(box.x + box.width, box.y + box.height) for box in labels]
+    left = min(0.0, *(x - _MARGIN for x, _y in points))
+    top = min(0.0, *(y - _MARGIN for _x, y in points))
+    right = max(layout.width, *(x + _MARGIN for x, _y in points))
+    bottom = max(layout.height, *(y + _MARGIN for _x, y in points))
+    return Box(left, top, right - left, bottom - top)
+
+
+def _frame(canvas: Box, parts: t.Sequence[str], report: Report) -> str:
     body = "\n".join(parts)
     return (
-        f'<svg class="picture" viewBox="0 0 {_n(layout.width)} {_n(layout.height)}"'
-        f' style="min-width:{layout.width * 0.7:.0f}px;max-width:{layout.width * 1.25:.0f}px"'
+        '<svg class="picture"'
+        f' viewBox="{_n(canvas.x)} {_n(canvas.y)} {_n(canvas.width)} {_n(canvas.height)}"'
+        f' style="min-width:{canvas.width * 0.7:.0f}px;max-width:{canvas.width * 1.25:.0f}px"'
         ' role="group"'
         f' aria-label="{escape(f"Picture of the mesh {report.mesh}: {report.headline}")}">\n'
         f"{body}\n</svg>"

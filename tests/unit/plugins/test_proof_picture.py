@@ -9,6 +9,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from ansible_collections.hybrid.mesh.plugins.module_utils._proof import picture
+from ansible_collections.hybrid.mesh.plugins.module_utils._proof.curves import Curve
 from ansible_collections.hybrid.mesh.plugins.module_utils._proof.labels import place_labels
 from ansible_collections.hybrid.mesh.plugins.module_utils._proof.layout import Layout, lay_out
 from ansible_collections.hybrid.mesh.plugins.module_utils._proof.picture import to_svg
@@ -178,6 +180,18 @@ def test_the_drawing(make_report: Make) -> None:
     assert [path.get("class") for path in db.iter("path")] == ["lock"]
     (refused,) = [label for label in labels if label.get("href") == "#call-12"]
     assert list(refused.iter("path")) == []
+
+
+def test_nothing_is_cut_off(
+    make_report: Make, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    around = Curve((20.0, 20.0), (20.0, -90.0), (40.0, 900.0), (layout.width + 30, 40.0))
+    monkeypatch.setattr(picture, "find_routes", lambda arrows, _: [[around] for _arrow in arrows])
+    drawn = _tree(to_svg(make_report()))
+    left, top, width, height = map(float, drawn.attrib["viewBox"].split())
+    for x, y in around.points():
+        assert left < x < left + width
+        assert top < y < top + height
 
 
 @pytest.mark.parametrize("names", [[], ["outsider"]])

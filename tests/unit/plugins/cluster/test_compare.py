@@ -39,6 +39,7 @@ def entry(number: int, **changes: Any) -> Workload:
         "labels": {"app": "web", "extra": "1"},
         "health": "unchecked",
         "connected_at": "2026-11-21T11:59:00Z",
+        "ports": {"http": 80},
     }
     return Workload(**{**values, **changes})
 
@@ -120,6 +121,11 @@ def test_fields_that_differ_are_named() -> None:
     assert [(e.name, closest) for e, closest in report.unselected] == [
         ("web-1", "Service web would, with app=web")
     ]
+
+
+def test_an_entry_that_serves_nothing_need_not_be_selected() -> None:
+    report = compare([host(1, labels={})], [entry(1, labels={}, ports={})])
+    assert report.consistent
 
 
 def test_hosts_are_read_as_the_filter_member_gives_them() -> None:
