@@ -17,12 +17,16 @@ DEADLINE_SECONDS = 10.0
 
 
 class SigningError(IdentityError):
-    """No certificate from any address. ``refused``: the proof was not accepted, so waiting alone
-    does not help."""
+    """No certificate from any address.
 
-    def __init__(self, message: str, *, refused: bool) -> None:
+    ``refused``: the proof was not accepted, so waiting alone does not help; ``exhausted``: there
+    are too many that ask.
+    """
+
+    def __init__(self, message: str, *, refused: bool, exhausted: bool = False) -> None:
         super().__init__(message)
         self.refused = refused
+        self.exhausted = exhausted
 
 
 class CertificateClient:
@@ -56,7 +60,7 @@ class CertificateClient:
         if token is not None:
             metadata["authorization"] = f"Bearer {token}"
         problems: list[str] = []
-        refused = False
+        refused = exhausted = False
         for endpoint in endpoints:
             try:
                 async with dial(self._settings, endpoint, identity) as channel:
@@ -70,6 +74,7 @@ class CertificateClient:
             except CALL_ERRORS as error:
                 problems.append(explain(error, self._settings, endpoint))
                 refused = refused or _refused(error, identity)
+                exhausted = exhausted or _exhausted(error)
                 continue
             chain = tuple(messages.IstioCertificateResponse.FromString(answer).cert_chain)
             if len(chain) >= 2:
@@ -78,7 +83,7 @@ class CertificateClient:
                 f"control plane {endpoint}: expected a certificate and a root, "
                 f"found a chain of {len(chain)}"
             )
-        raise SigningError("; ".join(problems), refused=refused)
+        raise SigningError("; ".join(problems), refused=refused, exhausted=exhausted)
 
 
 def _refused(error: Exception, identity: Identity | None) -> bool:
@@ -86,3 +91,7 @@ def _refused(error: Exception, identity: Identity | None) -> bool:
         return error.status in (Status.UNAUTHENTICATED, Status.PERMISSION_DENIED)
     # TLS 1.3: a server that does not take our certificate says so after the handshake, by closing.
     return identity is not None and isinstance(error, StreamTerminatedError)
+
+
+def _exhausted(error: Exception) -> bool:
+    return isinstance(error, GRPCError) and error.status is Status.RESOURCE_EXHAUSTED

@@ -16,13 +16,13 @@ from typing import Final, Protocol
 from mesh_agent.identity.client import SigningError
 from mesh_agent.identity.keys import KeyWorker
 from mesh_agent.identity.model import Identity, IdentityError, IdentityState, IdentityStatus
+from mesh_agent.identity.patience import Patience
 from mesh_agent.identity.rotation import renew_at
 from mesh_agent.identity.settings import Endpoint, IdentitySettings
 from mesh_agent.identity.store import IdentityStore
 from mesh_agent.identity.token import JoinToken
 from mesh_core.clock import Clock
 from mesh_core.identity import SpiffeId
-from mesh_core.supervise import backoff
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class IdentityService:
 
     async def run(self) -> None:
         """Keep the identity valid, for ever."""
-        waits = backoff(0.2, _LONGEST_RETRY)
+        patience = Patience(_LONGEST_RETRY)
         while True:
             if self._current and (due := self._due(self._current)) > self._clock.now():
                 await self._sleep_until(due)
@@ -154,15 +154,15 @@ class IdentityService:
                     continue
             try:
                 await self._obtain()
-                waits = backoff(0.2, _LONGEST_RETRY)
+                patience.reset()
             except SigningError as error:
                 self._refused = error.refused
                 stranded = error.refused and not self.valid
                 self._report(f"{error}; {_WHAT_HELPS}" if stranded else str(error))
-                await self._pause(next(waits))
+                await self._pause(patience.next(exhausted=error.exhausted))
             except (IdentityError, OSError) as error:
                 self._report(str(error))
-                await self._pause(next(waits))
+                await self._pause(patience.next(exhausted=False))
 
     async def _obtain(self) -> None:
         identity = self.valid

@@ -39,9 +39,9 @@ class Companion:
     def hear(self, dialect: Dialect, response: Any) -> bytes:
         """Take in a name table and return the answer to it; one without content is fine too."""
         try:
-            for table in dialect.payloads(response):
+            for table in dialect.packed(response):
                 if self.names:
-                    self.names(table)
+                    self.names(table.value)
         except MeshError as error:
             return dialect.say(types.NAME_TABLE, answers=response, problem=str(error))
         return dialect.say(types.NAME_TABLE, answers=response)

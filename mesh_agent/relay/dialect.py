@@ -7,7 +7,7 @@ application's health, all as istiod's own agent does. Pure.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from envoy.service.discovery.v3 import discovery_pb2
 from grpclib.const import Status
@@ -15,71 +15,70 @@ from grpclib.const import Status
 from mesh_core.wire import types
 
 
-class Delta:
-    """DeltaDiscoveryRequest and DeltaDiscoveryResponse."""
+class _Form:
+    """One form: its gRPC method and the classes of its messages."""
+
+    path: ClassVar[str]
+    request: ClassVar[Any]
+    response: ClassVar[Any]
+
+    @classmethod
+    def read_request(cls, raw: bytes) -> Any:
+        """Parse a request."""
+        return cls.request.FromString(raw)
+
+    @classmethod
+    def read_response(cls, raw: bytes) -> Any:
+        """Parse a response."""
+        return cls.response.FromString(raw)
+
+    @classmethod
+    def say(cls, type_url: str, *, answers: Any = None, problem: str | None = None) -> bytes:
+        """Return a request for ``type_url``; ``answers`` is the response that it judges."""
+        request = cls.request(type_url=type_url)
+        if answers is not None:
+            request.response_nonce = answers.nonce
+        if problem is not None:
+            request.error_detail.code = Status.INTERNAL.value
+            request.error_detail.message = problem
+        elif answers is not None:
+            cls.accept(request, answers)
+        return bytes(request.SerializeToString())
+
+    @staticmethod
+    def accept(request: Any, answers: Any) -> None:
+        """Add what accepts a response, beside its nonce."""
+
+
+class Delta(_Form):
+    """Changes."""
 
     path = types.ADS_DELTA
+    request = discovery_pb2.DeltaDiscoveryRequest
+    response = discovery_pb2.DeltaDiscoveryResponse
 
     @staticmethod
-    def read_request(raw: bytes) -> Any:
-        """Parse a request."""
-        return discovery_pb2.DeltaDiscoveryRequest.FromString(raw)
-
-    @staticmethod
-    def read_response(raw: bytes) -> Any:
-        """Parse a response."""
-        return discovery_pb2.DeltaDiscoveryResponse.FromString(raw)
-
-    @staticmethod
-    def payloads(response: Any) -> list[bytes]:
-        """Return the serialized resources of a response, without their envelopes."""
-        return [resource.resource.value for resource in response.resources]
-
-    @staticmethod
-    def say(type_url: str, *, answers: Any = None, problem: str | None = None) -> bytes:
-        """Return a request for ``type_url``; ``answers`` is the response that it judges."""
-        request = discovery_pb2.DeltaDiscoveryRequest(type_url=type_url)
-        if answers is not None:
-            request.response_nonce = answers.nonce
-        return _finish(request, problem)
+    def packed(response: Any) -> list[Any]:
+        """Return the resources of a response (google.protobuf.Any), without their envelopes."""
+        return [each.resource for each in response.resources]
 
 
-class Sotw:
-    """DiscoveryRequest and DiscoveryResponse: the state of the world."""
+class Sotw(_Form):
+    """The state of the world."""
 
     path = types.ADS_STREAM
+    request = discovery_pb2.DiscoveryRequest
+    response = discovery_pb2.DiscoveryResponse
 
     @staticmethod
-    def read_request(raw: bytes) -> Any:
-        """Parse a request."""
-        return discovery_pb2.DiscoveryRequest.FromString(raw)
+    def packed(response: Any) -> list[Any]:
+        """Return the resources of a response (google.protobuf.Any)."""
+        return list(response.resources)
 
     @staticmethod
-    def read_response(raw: bytes) -> Any:
-        """Parse a response."""
-        return discovery_pb2.DiscoveryResponse.FromString(raw)
-
-    @staticmethod
-    def payloads(response: Any) -> list[bytes]:
-        """Return the serialized resources of a response, without their envelopes."""
-        return [resource.value for resource in response.resources]
-
-    @staticmethod
-    def say(type_url: str, *, answers: Any = None, problem: str | None = None) -> bytes:
-        """Return a request for ``type_url``; ``answers`` is the response that it judges."""
-        request = discovery_pb2.DiscoveryRequest(type_url=type_url)
-        if answers is not None:
-            request.response_nonce = answers.nonce
-            if problem is None:
-                request.version_info = answers.version_info
-        return _finish(request, problem)
+    def accept(request: Any, answers: Any) -> None:
+        """Name the version that is in force now."""
+        request.version_info = answers.version_info
 
 
 Dialect = type[Delta] | type[Sotw]
-
-
-def _finish(request: Any, problem: str | None) -> bytes:
-    if problem is not None:
-        request.error_detail.code = Status.INTERNAL.value
-        request.error_detail.message = problem
-    return bytes(request.SerializeToString())

@@ -21,6 +21,7 @@ from mesh_agent.relay import local
 from mesh_agent.relay.companion import Companion
 from mesh_agent.relay.dialect import Delta
 from mesh_agent.relay.fit import fit, opens
+from mesh_agent.relay.inbound import Inbound
 from mesh_agent.relay.lastgood import LastGood
 from mesh_agent.relay.record import Record
 from mesh_agent.relay.subscriptions import Reaction, Subscriptions
@@ -32,6 +33,7 @@ from mesh_agent.relay.upstream import (
     Opened,
     Received,
     Upstream,
+    first_of,
     follow,
 )
 from mesh_core.clock import Clock
@@ -78,6 +80,7 @@ class DeltaSession:
         self._inbox: asyncio.Queue[News | _Asked | _EnvoyLeft] = asyncio.Queue(_INBOX)
         self._subscriptions = Subscriptions()
         self._adapter: Adapter | None = None  # until Envoy has said what it has
+        self._inbound = Inbound(clock)
         self._upstream: Upstream | None = None
         self._without_control_plane = False
         self._health_told = False
@@ -114,12 +117,14 @@ class DeltaSession:
         await self._inbox.put(_EnvoyLeft())
 
     async def _follow(self) -> None:
-        await follow(
-            self._connector,
-            self._inbox.put,
-            first_seconds=FIRST_ANSWER_SECONDS if self._store else PATIENT_SECONDS,
-            clock=self._clock,
-        )
+        while True:
+            following = follow(
+                self._connector,
+                self._inbox.put,
+                first_seconds=FIRST_ANSWER_SECONDS if self._store else PATIENT_SECONDS,
+                clock=self._clock,
+            )
+            await first_of(following, self._inbound.overdue())
 
     async def _handle(self, event: News | _Asked) -> None:
         match event:
@@ -137,6 +142,7 @@ class DeltaSession:
         self._record.counts.requests[types.short(request.type_url)] += 1
         if request.HasField("node"):
             self._adapter = Adapter.of(request.node)
+            self._inbound.meet(request.node)
         reaction = self._subscriptions.request(request)
         self._note_judgement(reaction)
         if self._upstream:
@@ -164,6 +170,7 @@ class DeltaSession:
 
     def _opened(self, upstream: Upstream) -> None:
         self._upstream = upstream
+        self._inbound.begin()
         for request in self._subscriptions.resume(self._store.versions()):
             upstream.send(request.SerializeToString())
         if self._subscriptions.wants(types.LISTENER):
@@ -188,6 +195,8 @@ class DeltaSession:
             upstream.send(self._companion.hear(Delta, response))
             return
         self._subscriptions.response(response, upstream)
+        if response.type_url == types.CLUSTER:
+            self._inbound.hear(self._subscriptions.coming(types.CLUSTER))
         await self._give(response, message)
 
     async def _lost(self, reason: str) -> None:
@@ -218,7 +227,7 @@ class DeltaSession:
         """
         if self._adapter and opens(self._adapter, response.type_url):
             fitted = Delta.read_response(message)
-            await fit(self._adapter, fitted.type_url, (each.resource for each in fitted.resources))
+            await fit(self._adapter, fitted.type_url, Delta.packed(fitted))
             message = fitted.SerializeToString()
         await self._stream.send_message(message)
 

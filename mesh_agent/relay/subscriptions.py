@@ -154,6 +154,15 @@ class Subscriptions:
             )
         )
 
+    def coming(self, type_url: str) -> set[str]:
+        """Return the names of what Envoy holds if it accepts all that is on its way."""
+        subscription = self._types[type_url]
+        names = set(subscription.versions)
+        for update in subscription.pending:
+            names.update(resource.name for resource in update.resources)
+            names.difference_update(update.removed)
+        return names
+
     def resume(self, kept: Mapping[tuple[str, str], str]) -> list[Any]:
         """Return the requests that continue this stream with another server; see `opening`."""
         requests = [self.opening(t, kept) for t in sorted(self._types, key=_place) if self.wants(t)]

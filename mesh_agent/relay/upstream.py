@@ -14,20 +14,18 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from mesh_agent.identity.dial import CALL_ERRORS, dial, explain
 from mesh_agent.identity.model import IdentityError
+from mesh_agent.identity.patience import Patience
 from mesh_agent.identity.service import IdentityService
 from mesh_agent.identity.settings import ControlPlaneSettings, Endpoint
 from mesh_agent.relay.dialect import Delta, Sotw
 from mesh_agent.relay.world import World
 from mesh_core.clock import Clock
 from mesh_core.errors import MeshError
-from mesh_core.supervise import backoff
 from mesh_core.wire import rpc
 
 # A large mesh's first answer may take a while; who has configuration already can wait for it.
 PATIENT_SECONDS = 30.0
-_FIRST_WAIT, _LONGEST_WAIT = 0.2, 15.0
-# Whoever is told that there are too many comes back after more than a moment.
-_EXHAUSTED_WAIT = 1.0
+_LONGEST_WAIT = 15.0
 _STEADY_SECONDS = 10.0
 
 
@@ -186,18 +184,20 @@ async def follow(
     identity_changed = asyncio.Event()
     unsubscribe = connector.on_identity_change(identity_changed.set)
     seconds = first_seconds / len(connector.endpoints)
-    waits, first_wait = backoff(_FIRST_WAIT, _LONGEST_WAIT), _FIRST_WAIT
+    patience = Patience(_LONGEST_WAIT)
     try:
         while True:
             identity_changed.clear()
+            exhausted = False
             for endpoint in connector.endpoints:
                 began = clock.monotonic()
                 status = await _follow_one(connector, endpoint, tell, seconds)
-                wanted = _EXHAUSTED_WAIT if status is Status.RESOURCE_EXHAUSTED else _FIRST_WAIT
-                if clock.monotonic() - began > _STEADY_SECONDS or wanted > first_wait:
-                    waits, first_wait = backoff(wanted, _LONGEST_WAIT), wanted
+                exhausted = exhausted or status is Status.RESOURCE_EXHAUSTED
+                if clock.monotonic() - began > _STEADY_SECONDS:
+                    patience.reset()
             seconds = PATIENT_SECONDS
-            await _first_of(clock.sleep(next(waits)), identity_changed.wait())
+            wait = clock.sleep(patience.next(exhausted=exhausted))
+            await first_of(wait, identity_changed.wait())
     finally:
         unsubscribe()
 
@@ -228,10 +228,14 @@ async def _follow_one(
     return error.status if error else None
 
 
-async def _first_of(*awaitables: Coroutine[Any, Any, object]) -> None:
+async def first_of(*awaitables: Coroutine[Any, Any, object]) -> None:
+    """Run all until one of them ends, and cancel the others; what it raised is raised."""
     tasks = [asyncio.create_task(each) for each in awaitables]
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        done, _unused = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

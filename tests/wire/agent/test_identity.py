@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
@@ -15,10 +15,14 @@ from envoy.service.discovery.v3 import discovery_pb2
 
 from mesh_agent.identity import client
 from mesh_agent.identity.client import CertificateClient, SigningError
-from mesh_agent.identity.keys import open_worker
+from mesh_agent.identity.keys import KeyWorker, open_worker
+from mesh_agent.identity.model import CertificateDetails
+from mesh_agent.identity.service import IdentityService
 from mesh_agent.identity.settings import ControlPlaneSettings, Endpoint
+from mesh_agent.identity.store import IdentityStore
 from mesh_agent.settings import AgentSettings, Paths
 from mesh_core import pki
+from mesh_core.clock import SystemClock
 from mesh_core.wire import rpc, types
 from tests.wire.agent.support.host import running_host
 from tests.wire.agent.support.plane import Plane, until
@@ -129,6 +133,62 @@ async def test_a_refused_token_is_told_apart(plane: Plane, settings: AgentSettin
     with pytest.raises(SigningError, match="answered UNAUTHENTICATED: the token is") as raised:
         await signer.sign(b"csr", settings.control_plane.endpoints, token="wrong")
     assert raised.value.refused
+
+
+class Keys:
+    """A key worker in this process: thirty of them would take the test's time."""
+
+    async def new_request(self, spiffe_id: str) -> tuple[bytes, bytes]:
+        key = pki.new_key()
+        return key, pki.new_csr(key, spiffe_id)
+
+    async def read(self, key_pem: bytes, chain_pem: bytes) -> CertificateDetails:
+        assert pki.key_matches(key_pem, chain_pem)
+        found = pki.read_certificate(chain_pem)
+        return CertificateDetails(
+            found.uri_sans[0], found.serial_hex, found.not_before, found.not_after
+        )
+
+
+async def test_thirty_hosts_get_certificates_from_one_that_signs_few_at_a_time(
+    plane: Plane, settings: AgentSettings, tmp_path: Path
+) -> None:
+    plane.certificates_per_second = 20
+
+    @contextlib.asynccontextmanager
+    async def worker() -> AsyncIterator[KeyWorker]:
+        yield cast(KeyWorker, Keys())
+
+    hosts = []
+    for number in range(30):
+        directory = tmp_path / f"host-{number}"
+        directory.mkdir()
+        (directory / "token").write_text(directory.name)
+        plane.tokens[directory.name] = str(settings.spiffe_id)
+        hosts.append(
+            IdentityService(
+                settings.spiffe_id,
+                replace(settings.identity, token=directory / "token"),
+                settings.control_plane.endpoints,
+                store=IdentityStore(directory / "identity"),
+                signer=CertificateClient(
+                    settings.control_plane, cluster_id="c", lifetime_seconds=600
+                ),
+                worker=worker,
+                clock=SystemClock(),
+            )
+        )
+    tasks = [asyncio.create_task(host.run()) for host in hosts]
+    try:
+        await until(lambda: all(host.valid for host in hosts), 30)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(plane.proofs) == 30
+    assert (
+        30 < len(plane.metadata) < 30 * 6
+    )  # some were refused, and did not ask as fast as it goes
 
 
 async def test_a_root_that_cannot_be_read_is_named(plane: Plane, tmp_path: Path) -> None:

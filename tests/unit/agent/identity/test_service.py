@@ -39,6 +39,7 @@ class Signer:
     def __init__(self, clock: StepClock, script: Sequence[float | Exception]) -> None:
         self.clock, self.script = clock, list(script)
         self.calls: list[tuple[float, str]] = []
+        self.moments: list[float] = []
         self.requests: list[bytes] = []
         self.life = 0.0
 
@@ -52,6 +53,7 @@ class Signer:
     ) -> tuple[str, ...]:
         assert (identity is None) != (token is None)
         self.calls.append((round(self.clock.passed), token or "certificate"))
+        self.moments.append(self.clock.passed)
         self.requests.append(csr_pem)
         if not self.script:
             raise Enough
@@ -235,6 +237,18 @@ async def test_an_outage_is_ridden_out_with_growing_waits(tmp_path: Path) -> Non
     assert max(gaps) <= 30
     assert gaps[-1] >= 15
     assert case.service.status().last_error is None
+
+
+async def test_a_control_plane_with_too_much_to_do_is_left_alone_for_longer(
+    tmp_path: Path,
+) -> None:
+    busy = SigningError("answered RESOURCE_EXHAUSTED", refused=False, exhausted=True)
+    for error, longest in ((unavailable(), 0.2), (busy, 1.0)):
+        case = Case(tmp_path, [error, HOUR])
+        case.token.write_text("t")
+        await case.run()
+        began, again = case.signer.moments[:2]
+        assert longest / 2 <= again - began <= longest
 
 
 async def test_stranded_is_said_plainly_and_a_new_token_helps_at_once(

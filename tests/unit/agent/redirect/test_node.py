@@ -150,7 +150,7 @@ def test_the_workloads_port_goes_to_envoy_also_from_pods(
 @pytest.mark.needs_root
 def test_node_ports_and_what_pods_call_stay_kube_proxys(network: Network, make: Make) -> None:
     network.host.run("nft", KUBE_PROXY)
-    network.host.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    network.host.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward")
     guest = network.listen(network.guest, GUEST4, 8080)
     server = network.listen(network.peer, PEER4, 8080)
     make(**node(8080, include_outbound_cidrs=("10.99.96.0/24",))).apply()

@@ -35,6 +35,8 @@ class Plane(Streams):
         self.port = 0
         self.tokens: dict[str, str] = {}  # token -> SPIFFE id; used once
         self.lifetime = datetime.timedelta(hours=1)
+        self.certificates_per_second: float | None = None  # beyond that it has too much to do
+        self._free_at = 0.0
         self.proofs: list[str] = []  # how each caller proved itself: "token" or "certificate"
         self.metadata: list[dict[str, str]] = []
         self._certificate, self._key = directory / "server.pem", directory / "server-key.pem"
@@ -74,6 +76,7 @@ class Plane(Streams):
         self.metadata.append({key: str(value) for key, value in (stream.metadata or {}).items()})
         if self.silent:
             await asyncio.get_running_loop().create_future()
+        self._be_busy()
         uris = rpc.peer_uris(stream)
         self.proofs.append("certificate" if uris else "token")
         if not uris:
@@ -84,6 +87,14 @@ class Plane(Streams):
         chain = self.authority.issue(request.csr.encode(), uris=uris, lifetime=self.lifetime)
         answer = messages.IstioCertificateResponse(cert_chain=chain)
         await stream.send_message(answer.SerializeToString())
+
+    def _be_busy(self) -> None:
+        if self.certificates_per_second is None:
+            return
+        now = asyncio.get_running_loop().time()
+        if now < self._free_at:
+            raise GRPCError(Status.RESOURCE_EXHAUSTED, "too many requests")
+        self._free_at = now + 1 / self.certificates_per_second
 
     async def _ads(self, stream: BytesStream) -> None:
         if not rpc.peer_uris(stream):
