@@ -3,7 +3,7 @@
 set -u
 cd "$(dirname "$0")/.." || exit
 passed=0
-for phase in lint sanity unit tools cluster wire nodes molecule istiod; do
+for phase in lint sanity unit tools cluster wire nodes molecule real istiod; do
     if ! scripts/phase.sh "$phase" make --no-print-directory "$phase"; then
         printf '\nStopped at: make %s\nphases: %s passed, 1 failed\n' "$phase" "$passed"
         exit 1

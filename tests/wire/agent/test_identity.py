@@ -133,6 +133,16 @@ async def test_a_refused_token_is_told_apart(plane: Plane, settings: AgentSettin
     with pytest.raises(SigningError, match="answered UNAUTHENTICATED: the token is") as raised:
         await signer.sign(b"csr", settings.control_plane.endpoints, token="wrong")
     assert raised.value.refused
+    assert not raised.value.exhausted
+
+
+async def test_one_with_too_much_to_do_is_told_apart(plane: Plane, settings: AgentSettings) -> None:
+    plane.certificates_per_second = 0.001
+    signer = CertificateClient(settings.control_plane, cluster_id="c", lifetime_seconds=60)
+    for exhausted in (False, True):  # its one answer for a long time is that about the token
+        with pytest.raises(SigningError) as raised:
+            await signer.sign(b"csr", settings.control_plane.endpoints, token="wrong")
+        assert (raised.value.exhausted, raised.value.refused) == (exhausted, not exhausted)
 
 
 class Keys:
@@ -185,6 +195,7 @@ async def test_thirty_hosts_get_certificates_from_one_that_signs_few_at_a_time(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+    open("/tmp/H/n","a").write(f"{len(plane.metadata)}\n")
     assert len(plane.proofs) == 30
     assert (
         30 < len(plane.metadata) < 30 * 6
