@@ -114,10 +114,10 @@ def _on_signals(
         if not ended.done():
             ended.set_result(outcome)
 
-    def reload() -> None:
+    async def reload() -> None:
         try:
-            found = reread()
-        except MeshError as error:
+            found = await asyncio.to_thread(reread)  # names are answered meanwhile
+        except (MeshError, OSError) as error:
             log.error("the configuration is not taken over: %s", error)
             return
         if found == settings:
@@ -125,7 +125,13 @@ def _on_signals(
         else:
             end(Outcome.RELOAD)
 
+    def begin_reload() -> None:
+        task = loop.create_task(reload(), name="reload")
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    reloads: set[asyncio.Task[None]] = set()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, end, Outcome.STOPPED)
     loop.add_signal_handler(signal.SIGINT, end, Outcome.STOPPED)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, begin_reload)

@@ -40,6 +40,8 @@ def run(
     reread = functools.partial(_reread, config)
     outcome = asyncio.run(serve(settings, paths, own, worker, reread))
     if outcome is Outcome.RELOAD:
+        if key_worker:  # the new image would not know its child, and never bury it
+            key_worker.end()
         _start_over([sock.fileno() for sock in inherited])
 
 

@@ -23,8 +23,9 @@ class Apart:
         """Whether it has not ended yet."""
         return self.process.poll() is None
 
-    def read(self) -> bytes:
-        """Return all that it writes until it ends."""
+    def read(self, seconds: float) -> bytes:
+        """Return all that it writes until it ends; TimeoutError after ``seconds`` of silence."""
+        self.channel.settimeout(seconds)
         with self.channel.makefile("rb") as stream:
             return stream.read()
 
@@ -38,12 +39,16 @@ class Apart:
 def start(module: str, *arguments: str) -> Apart:
     """Start ``main()`` of a module in a process of its own; OSError when that cannot be."""
     ours, theirs = socket.socketpair()
+    # Not from the current directory (-P), which may be anybody's.
+    command = [sys.executable, "-P", "-S", "-c", f"from {module} import main; main()", *arguments]
+    # A launcher may have put the runtime on sys.path by other means than the environment.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     with theirs:
-        process = subprocess.Popen(  # noqa: S603 - ourselves
-            [sys.executable, "-S", "-c", f"from {module} import main; main()", *arguments],
-            stdin=theirs.fileno(),
-            stdout=theirs.fileno(),
-            # A launcher may have put the runtime on sys.path by other means than the environment.
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        )
+        try:
+            process = subprocess.Popen(  # noqa: S603 - ourselves
+                command, stdin=theirs.fileno(), stdout=theirs.fileno(), env=environment
+            )
+        except OSError:
+            ours.close()
+            raise
     return Apart(process, ours)

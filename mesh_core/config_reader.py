@@ -10,16 +10,28 @@ import os
 import pickle
 import sys
 from pathlib import Path
+from typing import Final
 
 from mesh_core import apart
 from mesh_core.config import Fragments, read_directory
 from mesh_core.errors import ConfigError, MeshError
 
+_SECONDS: Final = 20.0  # less than the watchdog of a service that waits for it
 
-def finish(reader: apart.Apart) -> Fragments:
-    """Return what ``reader``, a process that runs `main`, found; ConfigError."""
-    written = reader.read()
-    reader.end()
+
+def finish(reader: apart.Apart, seconds: float = _SECONDS) -> Fragments:
+    """Return what ``reader``, a process that runs `main`, found; ConfigError.
+
+    MeshError when it gives no answer, or none in ``seconds``.
+    """
+    try:
+        written = reader.read(seconds)
+    except TimeoutError as error:
+        raise MeshError(
+            f"the configuration's reader gave no answer in {seconds:g} seconds"
+        ) from error
+    finally:
+        reader.end()
     if not written:
         raise MeshError("the configuration's reader ended before its answer; see the log")
     found: Fragments | tuple[str, str] = pickle.loads(written)  # noqa: S301 - from our own child

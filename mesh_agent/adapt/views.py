@@ -44,7 +44,6 @@ SCHEMA: Final[dict[str, tuple[str, ...]]] = {
     "HttpConnectionManager": ("http_filters 5 *HttpFilter", "access_log 13 *AccessLog"),
     "HttpFilter": ("name 1 string", "typed_config 4 Any"),
     "TcpProxy": (
-        "cluster 2 string",
         "access_log 5 *AccessLog",
         "access_log_flush_interval 15 Opaque",
         "flush_access_log_on_connected 16 bool",
@@ -174,12 +173,10 @@ def view(name: str) -> Any:
 AccessLog: Final = view("AccessLog")
 AccessLogFilter: Final = view("AccessLogFilter")
 Cluster: Final = view("Cluster")
-Counter: Final = view("Counter")
 DownstreamTlsContext: Final = view("DownstreamTlsContext")
 ExpressionFilter: Final = view("ExpressionFilter")
 FileAccessLog: Final = view("FileAccessLog")
 FilterState: Final = view("FilterState")
-Histogram: Final = view("Histogram")
 HttpConnectionManager: Final = view("HttpConnectionManager")
 HttpProtocolOptions: Final = view("HttpProtocolOptions")
 Listener: Final = view("Listener")

@@ -17,10 +17,11 @@ _SECONDS = 30.0
 
 
 class KeyWorker:
-    """Talks to one worker process; see `open_worker`."""
+    """Talks to one worker process, which is there from the first order on; see `open_worker`."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
+    def __init__(self, waiting: Apart | None) -> None:
+        self._child = waiting
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def new_request(self, spiffe_id: str) -> tuple[bytes, bytes]:
         """Return a new private key and a certificate request for it, both PEM."""
@@ -45,13 +46,16 @@ class KeyWorker:
         )
 
     async def _order(self, order: Mapping[str, str]) -> dict[str, object]:
-        async with asyncio.timeout(_SECONDS):
-            self._writer.write(json.dumps(order).encode() + b"\n")
-            try:
-                await self._writer.drain()
-                line = await self._reader.readline()
-            except ConnectionError:
-                line = b""
+        try:
+            async with asyncio.timeout(_SECONDS):
+                reader, writer = await self._connect()
+                writer.write(json.dumps(order).encode() + b"\n")
+                await writer.drain()
+                line = await reader.readline()
+        except TimeoutError as error:
+            raise IdentityError(f"the key worker gave no answer in {_SECONDS:g} seconds") from error
+        except ConnectionError:
+            line = b""
         if not line:
             raise IdentityError("the key worker ended before its answer; see the log")
         done: dict[str, object] = json.loads(line)
@@ -59,16 +63,30 @@ class KeyWorker:
             raise IdentityError(str(done["error"]))
         return done
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self._streams is None:
+            if self._child is None or not self._child.alive:
+                self.end()
+                self._child = start_key_worker()
+            self._streams = await asyncio.open_unix_connection(sock=self._child.channel)
+        return self._streams
+
+    def end(self) -> None:
+        """End the process, if there is one."""
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+        if self._child is not None:
+            self._child.end()
+
 
 @asynccontextmanager
 async def open_worker(waiting: Apart | None = None) -> AsyncIterator[KeyWorker]:
-    """Start a worker, or take the one that is ``waiting``, and end it whatever happens."""
-    worker = waiting if waiting and waiting.alive else start_key_worker()
+    """Yield a worker, the one that is ``waiting`` if it lives, and end it whatever happens.
+
+    Another one is started at the first order: one that waits for the control plane would end.
+    """
+    worker = KeyWorker(waiting)
     try:
-        reader, writer = await asyncio.open_unix_connection(sock=worker.channel)
-        try:
-            yield KeyWorker(reader, writer)
-        finally:
-            writer.close()
+        yield worker
     finally:
         worker.end()

@@ -13,9 +13,9 @@ from mesh_agent.adapt.adapter import OPENED, Adapter
 _AT_A_TIME = 100
 
 
-def opens(adapter: Adapter | None, type_url: str) -> bool:
+def opens(adapter: Adapter, type_url: str) -> bool:
     """Whether resources of a type are looked into at all."""
-    return adapter is not None and adapter.active and type_url in OPENED
+    return adapter.active and type_url in OPENED
 
 
 async def fit(adapter: Adapter, type_url: str, packed: Iterable[Any]) -> None:

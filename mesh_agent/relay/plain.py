@@ -17,7 +17,13 @@ from mesh_agent.relay.companion import Companion
 from mesh_agent.relay.dialect import Sotw
 from mesh_agent.relay.fit import fit, opens
 from mesh_agent.relay.record import Record
-from mesh_agent.relay.upstream import PATIENT_SECONDS, Connector, Upstream, UpstreamError
+from mesh_agent.relay.upstream import (
+    PATIENT_SECONDS,
+    Connector,
+    Upstream,
+    UpstreamError,
+    first_of,
+)
 from mesh_core.wire import types
 from mesh_core.wire.rpc import BytesStream
 
@@ -45,7 +51,7 @@ class SotwSession:
             try:
                 async with self._connector.open(Sotw.path, endpoint, deadline) as upstream:
                     self._upstream = upstream
-                    await self._carry(upstream)
+                    await first_of(self._requests(upstream), self._responses(upstream))
                     return
             except UpstreamError as error:
                 problem = str(error)
@@ -58,19 +64,6 @@ class SotwSession:
         """Report the application's health, if Envoy has listeners and there is someone to tell."""
         if self._upstream and self._listening and (report := self._companion.health_report(Sotw)):
             self._upstream.send(report)
-
-    async def _carry(self, upstream: Upstream) -> None:
-        tasks = [
-            asyncio.create_task(self._requests(upstream)),
-            asyncio.create_task(self._responses(upstream)),
-        ]
-        try:
-            done, _unused = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
 
     async def _requests(self, upstream: Upstream) -> None:
         async for message in self._stream:

@@ -70,7 +70,7 @@ class Record:
 
     def connected(self, address: str) -> None:
         """The control plane at ``address`` answers."""
-        if not self._status.connected:
+        if self._status.address != address:
             log.info("configuration comes from the control plane %s", address)
             self.counts.connections += 1
             self._status = ControlPlaneStatus(True, address, self._clock.now(), "live", None)

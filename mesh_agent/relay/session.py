@@ -117,14 +117,13 @@ class DeltaSession:
         await self._inbox.put(_EnvoyLeft())
 
     async def _follow(self) -> None:
+        seconds = FIRST_ANSWER_SECONDS if self._store else PATIENT_SECONDS
         while True:
             following = follow(
-                self._connector,
-                self._inbox.put,
-                first_seconds=FIRST_ANSWER_SECONDS if self._store else PATIENT_SECONDS,
-                clock=self._clock,
+                self._connector, self._inbox.put, first_seconds=seconds, clock=self._clock
             )
             await first_of(following, self._inbound.overdue())
+            seconds = PATIENT_SECONDS  # Envoy has started
 
     async def _handle(self, event: News | _Asked) -> None:
         match event:

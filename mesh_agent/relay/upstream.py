@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from grpclib.const import Status
-from grpclib.exceptions import GRPCError, StreamTerminatedError
+from grpclib.exceptions import GRPCError, ProtocolError, StreamTerminatedError
 
 from mesh_agent.identity.dial import CALL_ERRORS, dial, explain
 from mesh_agent.identity.model import IdentityError
@@ -82,9 +83,13 @@ class WorldUpstream(Upstream):
             super().send(request.SerializeToString())
 
     async def receive(self) -> bytes:
-        """Return its next response as a delta response."""
-        response = Sotw.read_response(await super().receive())
-        return bytes(self._world.response(response).SerializeToString())
+        """Return its next response as a delta response; one that cannot be read ends the stream."""
+        message = await super().receive()
+        try:
+            response = self._world.response(Sotw.read_response(message))
+        except DecodeError as error:
+            raise ProtocolError("sent an unreadable response") from error
+        return bytes(response.SerializeToString())
 
 
 class Connector:

@@ -47,8 +47,11 @@ def _lines(text: bytes, known: dict[bytes, bytes]) -> Iterator[bytes]:
     for line in text.splitlines(keepends=True):
         if line.startswith(b"#"):
             yield _FAMILY.sub(rb"# \1 \2", line)
-        elif line.startswith(_PREFIX) and b"{" in line:
-            name, _brace, rest = line[len(b"envoy_") :].partition(b"{")
+        elif line.startswith(_PREFIX):
+            name, brace, rest = line[len(b"envoy_") :].partition(b"{")
+            if not brace:
+                yield name
+                continue
             raw, _brace, value = rest.rpartition(b"} ")
             bound = b""
             if name.endswith(b"_bucket"):  # Envoy writes the bound last
@@ -56,7 +59,8 @@ def _lines(text: bytes, known: dict[bytes, bytes]) -> Iterator[bytes]:
                 bound = comma + last
             key = name[:_TCP] + raw  # the same labels mean another protocol in TCP's metrics
             if key not in known:
-                known[key] = _labels(raw.decode(), tcp=name.startswith(b"istio_tcp_")).encode()
+                words = raw.decode(errors="replace")  # peers choose some of it
+                known[key] = _labels(words, tcp=name.startswith(b"istio_tcp_")).encode()
             yield b"%b{%b%b} %b" % (name, known[key], bound, value)
         else:
             yield line

@@ -91,6 +91,7 @@ import subprocess
 import typing as t
 
 from ansible.errors import AnsibleParserError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.module_utils.urls import open_url
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import connection
@@ -133,7 +134,7 @@ def _environment(name: str, argument: t.Mapping[str, t.Any]) -> t.Any:
     value = os.environ.get(argument["fallback"][1][0])
     if value and argument.get("elements"):
         return value.split(",")
-    return value != "false" if value and argument["type"] == "bool" else value
+    return boolean(value) if value and argument["type"] == "bool" else value
 
 
 def from_control_plane(where: str, plane: t.Mapping[str, t.Any]) -> list[Workload]:

@@ -39,6 +39,8 @@ options:
   objects:
     description:
       - File name to content. A content is YAML with any number of documents, or a list of objects.
+      - Ansible logs a module's options. Run the task with C(no_log) V(true) where there is a Secret
+        among the objects.
     type: dict
     required: true
   set:

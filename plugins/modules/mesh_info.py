@@ -175,7 +175,7 @@ mesh:
       type: str
       sample: network-1
     config:
-      description: MeshConfig as it is written.
+      description: MeshConfig as it is written, V(null) when it was not read.
       type: dict
       sample: {trustDomain: cluster.local}
 networks:
@@ -301,7 +301,6 @@ unread:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap import certificates, tokens
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.control_plane import (
     ControlPlane,
@@ -311,6 +310,7 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.revision im
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.survey import Survey
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import connection
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.module import cluster_module
 
 OPTIONS = {
     "namespaces": {"type": "list", "elements": "str", "default": []},
@@ -363,9 +363,7 @@ def collect(params: dict[str, t.Any]) -> dict[str, t.Any]:
 
 def main() -> None:
     """Look, and return what was seen."""
-    module = AnsibleModule(
-        argument_spec={**connection.ARGUMENTS, **OPTIONS}, supports_check_mode=True
-    )
+    module = cluster_module(OPTIONS)
     try:
         result = collect(module.params)
     except ClusterError as error:

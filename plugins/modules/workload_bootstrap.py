@@ -232,7 +232,6 @@ mesh:
 
 import typing as t
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap import bundles, cluster_id
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.control_plane import (
     ControlPlane,
@@ -249,6 +248,7 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.tokens impo
 )
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import connection
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.module import cluster_module
 
 HOST_OPTIONS = {
     "name": {"type": "str", "required": True},
@@ -342,9 +342,7 @@ class Run:
 
 def main() -> None:
     """Make the bundles."""
-    module = AnsibleModule(
-        argument_spec={**connection.ARGUMENTS, **OPTIONS}, supports_check_mode=True
-    )
+    module = cluster_module(OPTIONS)
     run = Run(module.params, module.check_mode)
     try:
         result = run.result()

@@ -19,9 +19,6 @@ from ansible_collections.hybrid.mesh.plugins.plugin_utils._topology import Membe
 
 Found = t.Mapping[str, t.Any]  # what mesh_info returns
 
-# Without it tokens are not tried beforehand; hosts join all the same.
-_OPTIONAL = ("tokenreviews",)
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -35,7 +32,7 @@ class Wanted:
 def problems(found: Found, members: t.Sequence[Member], wanted: Wanted) -> list[str]:
     """Everything that is wrong, the most fundamental first."""
     checks = (
-        _permissions(found),
+        _permissions(found, wanted),
         _names(found, wanted),
         _namespaces(found, members),
         _networks(found, members, wanted),
@@ -46,17 +43,32 @@ def problems(found: Found, members: t.Sequence[Member], wanted: Wanted) -> list[
     return [problem for check in checks for problem in check]
 
 
-def _permissions(found: Found) -> t.Iterator[str]:
-    missing = [e for e in found["missing_permissions"] if e["resource"] not in _OPTIONAL]
-    for entry in missing:
+def _permissions(found: Found, wanted: Wanted) -> t.Iterator[str]:
+    for entry in found["missing_permissions"]:
+        if not wanted.manage_groups and _for_groups(entry):
+            continue
         yield (
             f"the user of the kubeconfig may not {entry['text']}, needed to {entry['purpose']}: "
             "bind the roles of roles/cluster/files to that user"
         )
 
 
+def _for_groups(entry: t.Mapping[str, t.Any]) -> bool:
+    """Whether only who makes WorkloadGroups and ServiceAccounts needs the permission."""
+    if entry["resource"] == "serviceaccounts":
+        return not entry["subresource"]
+    return entry["resource"] == "workloadgroups" and entry["verb"] not in ("get", "list")
+
+
 def _names(found: Found, wanted: Wanted) -> t.Iterator[str]:
     mesh = found["mesh"]
+    if mesh["config"] is None:
+        # All that follows from it would be Istio's defaults, which may be another mesh's.
+        yield (
+            f"the mesh's configuration was not read: {found['unread'][0]}. Correct "
+            "mesh_istio_namespace, mesh_revision, or what the user may do"
+        )
+        return
     for variable, key in (
         ("mesh_cluster_id", "cluster_id"),
         ("mesh_trust_domain", "trust_domain"),

@@ -277,6 +277,14 @@ def test_a_user_who_may_see_little_gets_that_and_is_told_the_rest(
     assert admin["missing_permissions"] == []
 
 
+def test_a_revision_that_is_not_there_is_not_taken_for_defaults(
+    cluster: ApiServer, run_module: RunModule
+) -> None:
+    found = run_module("mesh_info", {"namespaces": [NAMESPACE], "revision": "canray"})
+    assert found["mesh"]["config"] is None
+    assert found["unread"][0] == "ConfigMap istio-system/istio-canray does not exist"
+
+
 def test_an_api_server_that_is_away_is_a_failure(
     cluster: ApiServer, run_module: RunModule, tmp_path: Any
 ) -> None:

@@ -41,7 +41,7 @@ def host_of(address: str) -> str:
 def inside_cluster(host: str) -> bool:
     """Whether a name means something inside a cluster only: ``NAME.NAMESPACE.svc...``."""
     parts = host.rstrip(".").split(".")
-    return "svc" in parts[2:3] or len(parts) == 1
+    return "svc" in parts[2:3] or (len(parts) == 1 and not is_address(host))
 
 
 def outer_hosts(service: Object) -> list[str]:

@@ -72,7 +72,7 @@ def presented(address: str, server_name: str, root: str | None) -> dict[str, t.A
     except ssl.SSLCertVerificationError as error:
         reason = f"its certificate does not chain to the given root: {error.verify_message}"
         return {**found, "problem": f"{address}: {reason}"}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, IndexError) as error:
         reason = getattr(error, "strerror", None) or error
         return {**found, "problem": f"{address}: {reason}"}
     if server_name not in found["server_names"]:

@@ -61,7 +61,8 @@ class Survey:
     def mesh(self) -> Object:
         """The mesh's configuration and what follows from it."""
         plane = self._plane
-        config = self._attempt(plane.mesh_config, meshconfig.MeshConfig())
+        read = self._attempt(plane.mesh_config, None)
+        config = read or meshconfig.MeshConfig()
         return {
             "trust_domain": config.effective_trust_domain,
             "mesh_id": config.mesh_id or config.effective_trust_domain,
@@ -69,7 +70,7 @@ class Survey:
             "server_name": plane.server_name(config),
             "cluster_id": self._attempt(plane.own_cluster_id, ""),
             "network": self._attempt(plane.network, ""),
-            "config": config.content,
+            "config": read.content if read else None,
         }
 
     def networks(self) -> list[Object]:

@@ -120,10 +120,14 @@ def _configuration(params: t.Mapping[str, t.Any]) -> tuple[t.Any, str]:
 
 
 def _default_files() -> list[str]:
-    """Files of KUBECONFIG, or kubectl's default if it is there."""
-    named = [p for p in os.environ.get("KUBECONFIG", "").split(os.pathsep) if p]
+    """Files of KUBECONFIG, or kubectl's default if it is there.
+
+    As kubectl does, those of several that do not exist are passed over.
+    """
+    given = os.environ.get("KUBECONFIG", "").split(os.pathsep)
+    named = [os.path.expanduser(path) for path in given if path]
     if named:
-        return [os.path.expanduser(p) for p in named]
+        return [path for path in named if os.path.exists(path)] or named
     usual = os.path.expanduser("~/.kube/config")
     return [usual] if os.path.exists(usual) else []
 
@@ -188,16 +192,17 @@ def _context(said: list[dict[str, t.Any]], wanted: str | None, origin: str) -> s
 
 def _override(configuration: t.Any, params: t.Mapping[str, t.Any]) -> None:
     """Single options go before what the kubeconfig says."""
+    for option in ("host", "proxy", "no_proxy"):
+        if params.get(option):
+            setattr(configuration, option, params[option])
     for option, attribute in (
-        ("host", "host"),
         ("ca_cert", "ssl_ca_cert"),
         ("client_cert", "cert_file"),
         ("client_key", "key_file"),
-        ("proxy", "proxy"),
-        ("no_proxy", "no_proxy"),
     ):
         if params.get(option):
-            setattr(configuration, attribute, params[option])
+            # A module's options are expanded already, an inventory file's are not.
+            setattr(configuration, attribute, os.path.expanduser(params[option]))
     if params.get("validate_certs") is not None:
         configuration.verify_ssl = params["validate_certs"]
     if params.get("api_key"):

@@ -84,9 +84,11 @@ def shown(live: Object | None) -> Object:
     """The part of an object that a difference shows; empty for none, and no Secret's content."""
     if live is None:
         return {}
+    metadata = dict(live.get("metadata") or {})
     if live.get("kind") == "Secret":
         live = {k: v for k, v in live.items() if k not in ("data", "stringData")}
-    metadata = live.get("metadata") or {}
+        # kubectl apply keeps the whole object in one.
+        metadata.pop("annotations", None)
     kept = ("name", "namespace", "labels", "annotations")
     rest = {
         key: value

@@ -19,28 +19,50 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.connection im
 
 # Failures that a message spells out; the result holds all of them.
 _SPELLED_OUT = 10
-_SECRETS = ("token", "password", "client-key-data")
+# Fields of a kubeconfig's user, and of its authentication provider, that are secret.
+_SECRETS = (
+    "token",
+    "password",
+    "client-key-data",
+    "id-token",
+    "access-token",
+    "refresh-token",
+    "client-secret",
+)
 # Seconds between two lines of progress.
 _BEAT = 2.0
 
 
 def cluster_module(argument_spec: t.Mapping[str, t.Any], **options: t.Any) -> AnsibleModule:
     """A module with the connection's arguments; the secrets of its kubeconfig stay out of logs."""
-    module = AnsibleModule(
+    return _Module(
         argument_spec={**ARGUMENTS, **argument_spec}, supports_check_mode=True, **options
     )
-    kubeconfig = module.params.get("kubeconfig")
-    if isinstance(kubeconfig, dict):
-        module.no_log_values.update(_secrets(kubeconfig))
-    return module
+
+
+class _Module(AnsibleModule):
+    """Knows what is secret in a kubeconfig before its options are checked, and logged.
+
+    With ``no_log`` for the whole option, messages could not name the file.
+    """
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        kubeconfig = self.params.get("kubeconfig")
+        if isinstance(kubeconfig, dict):
+            self.no_log_values.update(_secrets(kubeconfig))
 
 
 def _secrets(kubeconfig: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     for entry in kubeconfig.get("users") or []:
         user = entry.get("user") if isinstance(entry, dict) else None
-        for key in _SECRETS:
-            if isinstance(user, dict) and user.get(key):
-                yield str(user[key])
+        if not isinstance(user, dict):
+            continue
+        for holder in (user, (user.get("auth-provider") or {}).get("config") or {}):
+            yield from (str(holder[key]) for key in _SECRETS if holder.get(key))
+        for variable in (user.get("exec") or {}).get("env") or []:
+            if variable.get("value"):
+                yield str(variable["value"])
 
 
 def progress_to(path: str | None, what: str, beat: float = _BEAT) -> Progress | None:

@@ -95,7 +95,9 @@ def read_host(index: int, values: t.Mapping[str, t.Any]) -> Host | None:
         return None
     for key in ("namespace", "address", "network"):
         if not values.get(key):
-            raise ValueError(f"{name}: {key}: expected a value, found none")
+            # The inventory gives it, or else the facts of a host that is reached.
+            hint = ": set mesh_address, or have the host reached" if key == "address" else ""
+            raise ValueError(f"{name}: {key}: expected a value, found none{hint}")
     return Host(
         name=name,
         namespace=str(values["namespace"]),

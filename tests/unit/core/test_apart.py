@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,35 @@ def test_a_reader_that_dies_is_an_error(tmp_path: Path) -> None:
         config_reader.finish(reader)
 
 
+def test_a_reader_that_hangs_is_an_error_and_ended(tmp_path: Path) -> None:
+    reader = ahead.start_reader(tmp_path)
+    reader.process.send_signal(signal.SIGSTOP)
+    with pytest.raises(MeshError, match=r"no answer in 0\.1 seconds"):
+        config_reader.finish(reader, seconds=0.1)
+    assert not reader.alive
+
+
+def test_code_of_the_current_directory_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("pickle", "yaml", "mesh_core"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(1)\n")
+    (tmp_path / "config").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert config_reader.finish(ahead.start_reader(tmp_path / "config")).values == {}
+
+
+def test_nothing_stays_open_of_one_that_cannot_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(FileNotFoundError) as found:
+        apart.start("mesh_core.absent")
+    assert found  # while what was local to the call is alive
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
 def test_a_key_worker_is_started_ahead_for_a_host_without_certificate(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     reader, worker = ahead.begin(tmp_path / "config", tmp_path)
@@ -61,6 +92,6 @@ def test_it_ends_when_we_do() -> None:
 
 def test_a_module_that_is_not_there_ends_at_once(capfd: pytest.CaptureFixture[str]) -> None:
     child = apart.start("mesh_core.absent")
-    assert child.read() == b""
+    assert child.read(20) == b""
     child.end()
     assert "mesh_core.absent" in capfd.readouterr().err

@@ -19,6 +19,7 @@ FOUND: dict[str, Any] = {
         "mesh_id": "mesh1",
         "network": "one",
         "server_name": "istiod.istio-system.svc",
+        "config": {},
     },
     "networks": [],
     "namespaces": [
@@ -79,6 +80,7 @@ def changed(**parts: Any) -> dict[str, Any]:
                 "missing_permissions": [
                     {
                         "text": "patch workloadgroups.networking.istio.io in namespace shop",
+                        "verb": "patch",
                         "resource": "workloadgroups",
                         "purpose": "define workload groups",
                     }
@@ -199,8 +201,34 @@ def test_what_is_wrong_is_said(
 def test_what_will_be_made_is_not_missed() -> None:
     lacking = {"namespace": "shop", "service_account": "api", "problem": "does not exist: create"}
     assert cluster_problems(changed(identities=[lacking]), [host()]) == []
-    reviews = {"text": "create tokenreviews", "resource": "tokenreviews", "purpose": "try tokens"}
-    assert cluster_problems(changed(missing_permissions=[reviews]), [host()]) == []
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource", "subresource", "needed"),
+    [
+        ("create", "serviceaccounts", "", False),
+        ("create", "serviceaccounts", "token", True),
+        ("patch", "workloadgroups", "", False),
+        ("list", "workloadgroups", "", True),
+        ("delete", "workloadentries", "", True),
+    ],
+)
+def test_who_makes_no_groups_needs_no_right_to_make_them(
+    verb: str, resource: str, subresource: str, needed: bool
+) -> None:
+    lacking = {"text": f"{verb} {resource}", "purpose": "join"}
+    lacking |= {"verb": verb, "resource": resource, "subresource": subresource}
+    found = changed(missing_permissions=[lacking])
+    assert len(cluster_problems(found, [host()])) == 1
+    assert len(cluster_problems(found, [host()], manage_groups=False)) == int(needed)
+
+
+def test_a_mesh_that_was_not_read_is_not_taken_for_one_with_defaults() -> None:
+    away = "ConfigMap istio-system/istio-canray does not exist"
+    found = {**changed(mesh={"config": None, "cluster_id": ""}), "unread": [away]}
+    (problem,) = cluster_problems(found, [host()], said={"mesh_trust_domain": "example.org"})
+    assert away in problem
+    assert "mesh_revision" in problem
 
 
 def test_an_istiod_that_the_controller_does_not_reach_is_left_to_the_hosts() -> None:

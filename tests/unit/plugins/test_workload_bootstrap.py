@@ -123,6 +123,7 @@ def test_nodes_are_not_asked_for_where_there_is_something_better() -> None:
         ("istiod", True),
         ("istiod.example.org", False),
         ("192.0.2.1", False),
+        ("2001:db8::1", False),
     ],
 )
 def test_names_of_the_cluster_are_told_from_others(host: str, inside: bool) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -83,6 +84,29 @@ async def test_other_settings_are_taken_over_in_the_same_process(
     assert process.returncode is None
     assert (await agent.status())["workload"]["network"] == "network-9"
     assert "Traceback" not in agent.log.read_text()
+
+
+def children(process: int) -> int:
+    """How many children a process has, also such that have ended and that nobody buried."""
+    found = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            found += int(path.read_text().rpartition(")")[2].split()[1]) == process
+    return found
+
+
+async def test_other_settings_leave_no_process_behind(agent: Unit, settings: AgentSettings) -> None:
+    settings.identity.token.unlink()  # what makes keys was started ahead, and gets no order
+    await agent.start()
+    assert agent.process
+    assert children(agent.process.pid) == 1
+    for network in ("network-8", "network-9"):
+        status = {"address": "127.0.0.1", "port": agent.status_port}
+        write_settings(settings, agent.config, status=status, mesh={"network": network})
+        agent.process.send_signal(signal.SIGHUP)
+        await agent.hear("RELOADING=1")
+        await agent.hear("READY=1")
+    assert children(agent.process.pid) == 1
 
 
 async def test_what_keeps_it_from_starting_is_one_line(agent: Unit, plane: Plane) -> None:

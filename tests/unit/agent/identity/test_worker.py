@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import signal
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from mesh_agent.ahead import start_key_worker
+from mesh_agent.identity import keys
 from mesh_agent.identity.keys import open_worker
 from mesh_agent.identity.model import IdentityError
 from mesh_agent.identity.worker import answer
 from mesh_core import pki
+from mesh_core.apart import Apart
 
 URI = "spiffe://cluster.local/ns/shop/sa/api"
 
@@ -47,6 +50,34 @@ async def test_one_that_waits_is_taken_and_one_that_is_gone_replaced() -> None:
 async def test_one_that_dies_is_an_error_in_words() -> None:
     waiting = start_key_worker()
     async with open_worker(waiting) as worker:
+        await worker.new_request(URI)
         waiting.process.kill()
         with pytest.raises(IdentityError, match="ended before its answer"):
             await worker.new_request(URI)
+
+
+async def test_one_that_hangs_is_an_error_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "_SECONDS", 0.1)
+    waiting = start_key_worker()
+    waiting.process.send_signal(signal.SIGSTOP)
+    async with open_worker(waiting) as worker:
+        with pytest.raises(IdentityError, match=r"no answer in 0\.1 seconds"):
+            await worker.new_request(URI)
+    assert not waiting.alive
+
+
+async def test_none_is_started_before_there_is_an_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would end while the control plane is slow to sign, and be in vain when nobody signs."""
+    started: list[Apart] = []
+
+    def start() -> Apart:
+        started.append(start_key_worker())
+        return started[-1]
+
+    monkeypatch.setattr(keys, "start_key_worker", start)
+    async with open_worker() as worker:
+        assert started == []
+        await worker.new_request(URI)
+        await worker.new_request(URI)
+    (child,) = started
+    assert not child.alive

@@ -70,6 +70,10 @@ def test_the_connection_is_told_with_its_times(caplog: pytest.LogCaptureFixture)
     assert (record.status.since - START).total_seconds() == 10
     assert record.status.last_error == "no answer"
     assert record.counts.connection_failures == 3
+    record.connected("control:15012")
+    record.connected("other:15012")  # a new stream was wanted, nothing was lost
+    assert record.status.address == "other:15012"
+    assert record.counts.connections == 3
     record.refused(types.LISTENER, ("l",), "bad")
     record.envoy_gone()
     assert record.status.source == "none"

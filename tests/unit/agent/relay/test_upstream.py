@@ -7,11 +7,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from envoy.service.discovery.v3 import discovery_pb2
 from grpclib.const import Status
 
+from mesh_agent.identity.dial import CALL_ERRORS
 from mesh_agent.identity.settings import Endpoint
 from mesh_agent.relay.upstream import (
     Lost,
@@ -88,6 +90,12 @@ class Stream:
             return b"x"
         self.clock.passed += self.seconds
         raise UpstreamError("the connection was lost")
+
+
+def world_response(body: bytes) -> bytes:
+    response = discovery_pb2.DiscoveryResponse(type_url=types.CLUSTER, nonce="1")
+    response.resources.add(type_url=types.CLUSTER, value=body)
+    return bytes(response.SerializeToString())
 
 
 async def run(control: Control) -> list[News]:
@@ -173,3 +181,20 @@ async def test_one_without_either_is_not_asked_in_a_hot_loop() -> None:
     heard = await run(control)
     assert len(control.calls) == 6
     assert [type(news) for news in heard] == [Lost] * 3
+
+
+class Raw:
+    """A gRPC stream that brings these bytes."""
+
+    def __init__(self, message: bytes) -> None:
+        self.message = message
+
+    async def recv_message(self) -> bytes:
+        return self.message
+
+
+@pytest.mark.parametrize("message", [b"\xff", world_response(b"\xff")])
+async def test_what_cannot_be_read_of_the_world_ends_its_stream(message: bytes) -> None:
+    upstream = WorldUpstream(FIRST, cast(Any, Raw(message)))
+    with pytest.raises(CALL_ERRORS):
+        await upstream.receive()

@@ -104,17 +104,28 @@ def test_a_quoted_label_stays_quoted() -> None:
     )
 
 
+def test_a_label_that_is_no_text_takes_no_other_with_it() -> None:
+    raw = SOURCE.encode().replace(b"sa/api", b"sa/\xff")
+    found = labels(standard(b"envoy_istio_requests_total{%b} 1\n" % raw))
+    assert found["destination_principal"] == "spiffe://cluster.local/ns/shop/sa/\ufffd"
+    assert found["response_code"] == "200"
+
+
 def test_other_metrics_stay_as_they_are() -> None:
     text = (
         b"# TYPE envoy_istio_build gauge\n"
         b'envoy_istio_build{component="proxy"} 1\n'
         b"# TYPE envoy_server_live gauge\n"
         b"envoy_server_live{} 1\n"
+        b"# TYPE envoy_istio_plain gauge\n"
+        b"envoy_istio_plain 1\n"
     )
     assert standard(text) == (
         b"# TYPE istio_build gauge\n"
         b'istio_build{component="proxy"} 1\n'
         b"# TYPE envoy_server_live gauge\n"
         b"envoy_server_live{} 1\n"
+        b"# TYPE istio_plain gauge\n"
+        b"istio_plain 1\n"
     )
     assert standard(b"envoy_server_live{} 1\n") == b"envoy_server_live{} 1\n"

@@ -133,6 +133,8 @@ def test_hosts_are_read_as_the_filter_member_gives_them() -> None:
     assert reconcile.read_host(0, {**values, "group": None}) is None
     with pytest.raises(ValueError, match="h: network: expected a value, found none"):
         reconcile.read_host(0, values)
+    with pytest.raises(ValueError, match=r"h: address: .*, found none: set mesh_address, or have"):
+        reconcile.read_host(0, {**values, "address": None})
     found = reconcile.read_host(0, {**values, "network": "n", "ports": [], "profile": "vm"})
     assert found is not None
     assert found.service_account == ""

@@ -75,3 +75,9 @@ def test_a_secrets_content_is_not_shown() -> None:
     secret = {"kind": "Secret", "metadata": {"name": "s"}, "type": "Opaque", "data": {"k": "v"}}
     assert fields.shown(secret) == {"metadata": {"name": "s"}, "type": "Opaque"}
     assert fields.shown(None) == {}
+
+
+def test_what_kubectl_keeps_of_a_secret_is_not_shown() -> None:
+    kept = {"kubectl.kubernetes.io/last-applied-configuration": '{"data":{"key":"c2VjcmV0"}}'}
+    secret = {"kind": "Secret", "metadata": {"name": "s", "annotations": kept}}
+    assert fields.shown(secret) == {"metadata": {"name": "s"}}
