@@ -47,7 +47,7 @@ tools: setup ## Build the real programs of Kubernetes and Istio that tests run, 
 cluster: tools ## Tests against a real API server and a real istiod, plain processes beside the tests
 	@python -m pytest tests/cluster
 
-wire: setup ## Tests over real sockets, with a real Envoy
+wire: tools ## Tests over real sockets, with a real Envoy
 	@python -m pytest tests/wire
 
 nodes: tools ## Tests on a real Kubernetes node: injected pods and a VM, and the node itself in the mesh
