@@ -29,7 +29,7 @@ demo: setup $(if $(filter istiod,$(CONTROL_PLANE)),tools) ## Start hosts, join t
 demo-down: ## Remove the demo's hosts and networks and everything that was set for them
 	@scripts/demo-down.sh
 
-test: setup ## Run everything below, from lint to molecule, until something fails
+test: setup ## Run everything below, from lint to the demos, until something fails
 	@scripts/test.sh
 
 lint: setup ## ruff, mypy, import rules, YAML, Ansible's production profile, shell, changelog
