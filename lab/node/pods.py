@@ -8,6 +8,7 @@ what they start.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sysconfig
@@ -19,7 +20,8 @@ from lab.errors import LabError
 from lab.node import archive
 from lab.podman import podman
 from lab.progress import say, step
-from lab.tools import tool
+from lab.tools import go, tool
+from lab.tools.location import cache
 
 DEFINITION = Path(__file__).with_name("pod")
 ISTIO = Path(__file__).parent.parent / "tools" / "istio"
@@ -71,15 +73,14 @@ def _programs() -> Mapping[str, Path]:
 
 def _bootstrap() -> Path:
     """The bootstrap that pilot-agent gives Envoy: a file of Istio's source, as pinned."""
-    command = ["go", "mod", "download", "-json", "istio.io/istio"]
-    listing = ["go", "list", "-m", "-f", "{{.Dir}}", "istio.io/istio"]
+    program = str(go.find(cache(os.environ), os.environ))
+    command = [program, "mod", "download", "-json", "istio.io/istio"]
+    listing = [program, "list", "-m", "-f", "{{.Dir}}", "istio.io/istio"]
     try:
         for words in (command, listing):
             done = subprocess.run(
                 words, cwd=ISTIO, capture_output=True, text=True, timeout=300, check=True
             )
-    except FileNotFoundError as error:
-        raise LabError("go is not installed: make setup") from error
     except subprocess.SubprocessError as error:
         raise LabError(f"Istio's source cannot be had: {error}") from error
     return Path(done.stdout.strip()) / "tools" / "packaging" / "common" / "envoy_bootstrap.json"
