@@ -55,6 +55,13 @@ options:
     description: Whether to remove objects that an earlier run applied and that are no longer given.
     type: bool
     default: true
+  release:
+    description:
+      - Kinds of which no object is removed. One that an earlier run applied and that is no longer
+        given stays, and is of the set no more.
+    type: list
+    elements: str
+    default: []
   force_conflicts:
     description:
       - Whether to take over fields that somebody else manages and has set to another value.
@@ -212,6 +219,9 @@ class Run:
             if kind in _KEPT:
                 self.module.warn(f"{kind} {name} stays: with it, all that is in it would go")
                 continue
+            if kind in self.module.params["release"]:
+                self.module.warn(f"{kind} {namespace}/{name} stays, and is of the set no more")
+                continue
             path = self._path(version, kind, namespace, name)
             before = path and self.api.find(path)
             labels = ((before or {}).get("metadata") or {}).get("labels") or {}
@@ -318,6 +328,7 @@ def main() -> None:
             "set": {"type": "str", "required": True},
             "record_namespace": {"type": "str", "default": "istio-system"},
             "prune": {"type": "bool", "default": True},
+            "release": {"type": "list", "elements": "str", "default": []},
             "force_conflicts": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "wait": {"type": "bool", "default": False},

@@ -168,6 +168,15 @@ def test_an_object_that_somebody_took_over_is_not_pruned(
     assert exists(api_server, "service/api", "cc-taken")
 
 
+def test_kinds_that_are_released_stay(api_server: ApiServer, run_module: RunModule) -> None:
+    api_server.namespace("cc-free")
+    run_module("cluster_config", options("free", app=[service("cc-free")]))
+    released = {**options("free"), "release": ["Service"]}
+    assert run_module("cluster_config", released)["deleted"] == []
+    assert run_module("cluster_config", options("free"))["deleted"] == []
+    assert exists(api_server, "service/api", "cc-free")
+
+
 def test_a_forbidden_verb_is_named(api_server: ApiServer, run_module: RunModule) -> None:
     api_server.namespace("cc-rbac")
     reader = {"apiGroups": [""], "resources": ["services"], "verbs": ["get"]}
