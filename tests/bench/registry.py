@@ -63,7 +63,7 @@ _CONTESTANTS = {RAW: raw, OURS: ours, "kubectl apply --server-side": kubectl, CO
 def measure() -> Table:
     """Two passes of each contestant on one API server, in rounds; the best of each counts."""
     best: dict[str, tuple[float, float]] = {}
-    inside = float("inf")
+    inside = (float("inf"), float("inf"))
     with tempfile.TemporaryDirectory(prefix="hybrid-mesh-bench-") as scratch:
         directory = Path(scratch)
         tree = collections(directory, {"hybrid/mesh": _ROOT, "kubernetes/core": _core()})
@@ -76,8 +76,10 @@ def measure() -> Table:
                     made, again = once(), once()
                     earlier = best.get(name, (made, again))
                     best[name] = (min(made, earlier[0]), min(again, earlier[1]))
-                    if name == OURS:
-                        inside = min(inside, module_seconds(our_task(api, namespace, tree)))
+                api.namespace(f"bench-{number}-inside", "app")
+                task = our_task(api, f"bench-{number}-inside", tree)
+                made, again = module_seconds(task), module_seconds(task)
+                inside = (min(made, inside[0]), min(again, inside[1]))
     return _table(best, inside)
 
 
@@ -88,7 +90,7 @@ def _api_server(directory: Path) -> Iterator[ApiServer]:
         yield api
 
 
-def _table(best: Mapping[str, tuple[float, float]], inside: float) -> Table:
+def _table(best: Mapping[str, tuple[float, float]], inside: tuple[float, float]) -> Table:
     first, second = best[OURS]
     bare = best[RAW][0]
     table = Table(
@@ -101,9 +103,9 @@ def _table(best: Mapping[str, tuple[float, float]], inside: float) -> Table:
             (name, made, ratio(made, bare), ratio(first, made), again, ratio(second, again))
         )
     table.notes += [
-        f"The no-change pass inside the module itself takes {inside:.2f} s (aim: below 1). "
-        "The tasks' times hold what Ansible does before and after, too.",
-        f"First pass by raw PATCHes: {first / bare:.2f} (aim: at most 1.3).",
+        "A task's time holds what Ansible does before and after. Inside the module, the first pass "
+        f"takes {inside[0]:.2f} s, {inside[0] / bare:.2f} of raw PATCHes (aim: at most 1.3), "
+        f"the other {inside[1]:.2f} s (aim: below 1).",
     ]
     return table
 

@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from lab.errors import LabError
+from lab.podman import environment, podman
+
 HOSTS = ("control", "web", "api-1", "api-2", "outsider", "gateway", "db")
 
 
@@ -73,6 +76,7 @@ class Lab:
         """Run a shell command on a host; its output is part of the failure's message."""
         done = subprocess.run(
             ["podman", "exec", "-i", f"mesh-lab-{host}", "sh", "-c", command],
+            env=environment(),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -84,7 +88,7 @@ class Lab:
 
     def podman(self, *arguments: str, timeout: float = 120) -> None:
         """Stop, start or restart a host: what a power switch does."""
-        subprocess.run(["podman", *arguments], check=True, capture_output=True, timeout=timeout)
+        podman(*arguments, timeout=timeout)
 
     def wait(self, what: str, condition: Callable[[], bool], *, seconds: float = 60) -> float:
         """Wait for a condition; returns how long it took, fails with ``what`` if it never holds."""
@@ -112,11 +116,9 @@ class Lab:
 def lab() -> Lab:
     """The running lab, or a skip that says how to start it."""
     try:
-        listed = subprocess.run(
-            ["podman", "ps", "--format", "{{.Names}}"], capture_output=True, text=True, check=False
-        ).stdout.split()
-    except FileNotFoundError:
-        pytest.skip("podman is not installed")
+        listed = podman("ps", "--format", "{{.Names}}").split()
+    except LabError as error:
+        pytest.skip(str(error))
     missing = [host for host in HOSTS if f"mesh-lab-{host}" not in listed]
     if missing:
         pytest.skip(f"the demo's lab is not up (make demo): no {', '.join(missing)}")

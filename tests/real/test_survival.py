@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from lab.podman import environment
+
 from .conftest import Lab
 
 pytestmark = [pytest.mark.needs_root, pytest.mark.needs_podman, pytest.mark.timeout(600)]
@@ -22,6 +24,7 @@ def start_load(host: str, seconds: int) -> subprocess.Popen[str]:
     with LOAD.open() as script:
         return subprocess.Popen(
             ["podman", "exec", "-i", f"mesh-lab-{host}", "python3", "-", str(seconds)],
+            env=environment(),
             stdin=script,
             stdout=subprocess.PIPE,
             text=True,
