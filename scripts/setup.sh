@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 packages="podman runc netavark aardvark-dns iptables nftables
     mmdebstrap libdistro-info-perl libdpkg-perl gpg mount
     python3 python3-venv ca-certificates
-    openssh-client iproute2
+    openssh-client iproute2 curl
     shellcheck"
 
 missing=""
