@@ -94,9 +94,14 @@ async def test_a_restart_of_the_control_plane_is_not_noticed_by_envoy(
         envoys = running_envoy(envoy_binary, settings, paths, tmp_path, alone=True)
         async with envoys as envoy:
             await until(envoy.admin.live, 15)
+
+            async def has_first() -> bool:
+                return cluster_in(mesh) in await envoy.names("clusters")
+
+            await until(has_first, 15)  # a busy istiod may hear of the Service after the host
             await mesh.stop()
             await until(lambda: not host.relay.record.status.connected)
-            assert cluster_in(mesh) in await envoy.names("clusters")
+            assert await has_first()
             mesh.apply(service("more"))
             await mesh.start()
             await until(lambda: host.relay.record.status.connected, 40)
