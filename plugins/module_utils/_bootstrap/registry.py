@@ -11,10 +11,10 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.workload import read_group
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.health import GROUP, annotation
 
 Object = t.Dict[str, t.Any]
 
-_GROUP = "istio.io/autoRegistrationGroup"
 _HEALTHY = "Healthy"
 
 
@@ -36,11 +36,9 @@ def health(entry: Object) -> str:
 
 def group_of(entry: Object) -> str:
     """Name of the WorkloadGroup that an entry was registered with; empty when there is none."""
-    metadata = entry["metadata"]
-    annotated = (metadata.get("annotations") or {}).get(_GROUP)
-    if annotated:
-        return str(annotated)
-    owners = metadata.get("ownerReferences") or []
+    if registered := annotation(entry, GROUP):
+        return registered
+    owners = entry["metadata"].get("ownerReferences") or []
     return next((str(o["name"]) for o in owners if o.get("kind") == "WorkloadGroup"), "")
 
 
