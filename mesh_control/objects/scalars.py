@@ -17,6 +17,7 @@ _FQDN_RE = re.compile(rf"{_HOST_LABEL}(\.{_HOST_LABEL})*\.?")
 _QUALIFIED_RE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _HEADER_RE = re.compile(r":?[-!#$%&'*+.^_`|~A-Za-z0-9]+")
 _DURATION_RE = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h)")
+_LONGEST_SECONDS = 2**63 // 10**9  # Go and Envoy count nanoseconds in 64 bits
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -84,7 +85,7 @@ def seconds(duration: str) -> float:
 def _is_duration(minimum: float) -> Callable[[str], bool]:
     def test(text: str) -> bool:
         try:
-            return seconds(text) >= minimum
+            return minimum <= seconds(text) <= _LONGEST_SECONDS
         except ValueError:
             return text == "0" and minimum <= 0
 

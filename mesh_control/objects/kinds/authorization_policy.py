@@ -70,6 +70,12 @@ _SCHEMA = Message(
     one_of=(("selector", "targetRef", "targetRefs"),),
 )
 
+# What Envoy takes of it, and Istio: https://istio.io/latest/docs/reference/config/security/
+# authorization-policy/#Operation. Envoy ends itself over a template that is none.
+_LITERAL = r"[\w.~%!$&'()+,;:@=-]+"
+_TEMPLATE = re.compile(rf"(/({_LITERAL}|\{{\*\}}))*(/\{{\*\*\}}(/{_LITERAL})*)?/?", flags=re.ASCII)
+_LONGEST_TEMPLATE = 256
+
 _KEYS = (
     "source.ip",
     "remote.ip",
@@ -107,6 +113,7 @@ def _rules(document: Document) -> Iterator[Finding]:
         for number, item in enumerate(rule.get("to", [])):
             if not item["operation"]:
                 yield invalid((*path, "to", number, "operation"), "expected a field, found none")
+            yield from _paths(item["operation"], (*path, "to", number, "operation"))
         for number, item in enumerate(rule.get("when", [])):
             yield from _condition(item, (*path, "when", number))
 
@@ -128,6 +135,23 @@ def _source(source: Mapping[str, Any], path: Path) -> Iterator[Finding]:
             ):
                 message = "expected TRUST_DOMAIN/ns/NAMESPACE/sa/ACCOUNT, '*' first or last"
                 yield advice(place, f"{found(principal)} matches nobody; {message}")
+
+
+def _paths(operation: Mapping[str, Any], path: Path) -> Iterator[Finding]:
+    for name in ("paths", "notPaths"):
+        for index, pattern in enumerate(operation.get(name, [])):
+            if not {"{", "}"} & set(pattern):
+                continue
+            place: Path = (*path, name, index)
+            if not _TEMPLATE.fullmatch(pattern):
+                yield invalid(
+                    place,
+                    "expected segments between / that are {*}, literals without *, "
+                    f"or once {{**}} after which only literals come, found {found(pattern)}",
+                )
+            elif (size := len(re.sub("[{}]", "", pattern))) > _LONGEST_TEMPLATE:
+                message = f"expected at most {_LONGEST_TEMPLATE} characters without braces"
+                yield invalid(place, f"{message}, found {size}")
 
 
 def _condition(condition: Mapping[str, Any], path: Path) -> Iterator[Finding]:

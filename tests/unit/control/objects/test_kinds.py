@@ -430,6 +430,24 @@ FQ = "cluster.local/ns/shop/sa/web"
             "error spec.rules[0].to[0].operation.ports[0]: expected a port (1 to 65535), "
             "found 8080; put it in quotes",
         ),
+        *(
+            (
+                AP,
+                "spec.rules.0.to.0.operation.paths",
+                ["/a/{*}", pattern],
+                "error spec.rules[0].to[0].operation.paths[1]: expected segments between / that "
+                "are {*}, literals without *, or once {**} after which only literals come, "
+                f"found {pattern!r}",
+            )
+            for pattern in ("/{**}/{*}", "/{**}/{**}", "/a//{*}", "/{a}", "a/{*}", "/{*}.txt")
+        ),
+        (
+            AP,
+            "spec.rules.0.to.0.operation.paths",
+            ["/{*}/{**}/" + "a" * 251, "/{*}/{**}/" + "a" * 252],
+            "error spec.rules[0].to[0].operation.paths[1]: expected at most 256 characters "
+            "without braces, found 258",
+        ),
         (
             AP,
             "spec.rules.0.when.0.key",
