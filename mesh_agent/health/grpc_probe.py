@@ -16,6 +16,7 @@ from grpclib.health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
 from mesh_agent.health.connect import connect
 from mesh_agent.health.result import Unhealthy
 from mesh_agent.health.settings import Grpc
+from mesh_core.wire import rpc
 
 
 async def probe_grpc(settings: Grpc, host: str, own_addresses: Collection[str]) -> None:
@@ -23,7 +24,8 @@ async def probe_grpc(settings: Grpc, host: str, own_addresses: Collection[str]) 
     where = f"gRPC health of {settings.service or 'the server'} on port {settings.port}"
     channel = _Channel(await connect(host, settings.port, own_addresses), host, settings.port)
     try:
-        answer = await HealthStub(channel).Check(HealthCheckRequest(service=settings.service))
+        with rpc.awake():
+            answer = await HealthStub(channel).Check(HealthCheckRequest(service=settings.service))
     except GRPCError as error:
         raise Unhealthy(f"{where}: {error.status.name} {error.message or ''}".rstrip()) from error
     except (ProtocolError, StreamTerminatedError) as error:

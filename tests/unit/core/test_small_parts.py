@@ -3,15 +3,19 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+import re
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from grpclib.exceptions import GRPCError
+from grpclib.client import Channel
+from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from mesh_core import systemd
 from mesh_core.errors import MeshError
-from mesh_core.files import replace_link, write_atomic
+from mesh_core.files import replace_link, write_atomic, write_directory
 from mesh_core.http import HttpServer, Request, Response, get
 from mesh_core.supervise import backoff, supervise
 from mesh_core.wire import rpc
@@ -28,6 +32,16 @@ def test_a_file_is_replaced_whole_with_its_mode(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["secret"]
     with pytest.raises(OSError):
         write_atomic(tmp_path / "no/such/dir", "x")
+
+
+def test_a_directory_is_private_and_its_files_have_their_modes(tmp_path: Path) -> None:
+    path = tmp_path / "7"
+    write_directory(path, {"key": (b"one", 0o600), "about": ("two", 0o644)})
+    assert path.stat().st_mode & 0o777 == 0o700
+    found = {each.name: (each.read_text(), each.stat().st_mode & 0o777) for each in path.iterdir()}
+    assert found == {"key": ("one", 0o600), "about": ("two", 0o644)}
+    with pytest.raises(FileExistsError):
+        write_directory(path, {})
 
 
 def test_a_link_is_moved_in_one_step(tmp_path: Path) -> None:
@@ -98,6 +112,26 @@ def test_the_watchdog_is_for_this_process_only(monkeypatch: pytest.MonkeyPatch) 
     assert systemd.watchdog_seconds() is None
 
 
+@pytest.mark.parametrize(
+    ("journal", "expected"),
+    [
+        ("8:1234", r"<4>part: a\n<4>b\n"),
+        ("", r"\d{4}-\d\d-\d\d [\d:,]+ WARNING part a\nb\n"),
+    ],
+)
+def test_what_is_logged_has_its_priority_for_the_journal(journal: str, expected: str) -> None:
+    program = (
+        "import logging; from mesh_core.systemd import setup_logging\n"
+        "setup_logging('WARNING'); log = logging.getLogger('part')\n"
+        "log.info('not this'); log.warning('a\\nb')"
+    )
+    environment = {**os.environ, "JOURNAL_STREAM": journal}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert re.fullmatch(expected, done.stderr)
+
+
 async def test_http_there_and_back(tmp_path: Path) -> None:
     async def handler(request: Request) -> Response:
         if request.target == "/broken":
@@ -142,6 +176,51 @@ async def test_grpc_streams_and_calls_carry_bytes(tmp_path: Path) -> None:
         channel.close()
         server.close()
         await server.wait_closed()
+
+
+async def test_a_lost_connection_leaves_no_cancellation_behind(tmp_path: Path) -> None:
+    async def silent(stream: rpc.BytesStream) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    def cancellations() -> int:
+        task = asyncio.current_task()
+        return task.cancelling() if task else -1
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        server = rpc.server(streams={"/a.B/Stream": silent}, unary={CREATE_CERTIFICATE: silent})
+        await server.start(sock=listening)
+        for call in (
+            lambda channel: rpc.call(channel, CREATE_CERTIFICATE, b"", timeout=20),
+            _read_of_a_stream,
+        ):
+            channel = rpc.unix_channel(tmp_path / "s")
+            asyncio.get_running_loop().call_later(0.2, channel.close)
+            with pytest.raises(StreamTerminatedError):
+                await call(channel)
+            assert cancellations() == 0
+        server.close()
+        await server.wait_closed()
+
+
+async def _read_of_a_stream(channel: Channel) -> None:
+    async with rpc.open_stream(channel, "/a.B/Stream") as stream:
+        await stream.send_request()
+        await stream.recv_message()
+
+
+async def test_a_cancellation_that_is_nobodys_else_stays() -> None:
+    async def wait() -> None:
+        with rpc.awake():
+            await asyncio.get_running_loop().create_future()
+
+    task = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert task.cancelling() == 1
 
 
 def test_istio_messages_have_istios_field_numbers() -> None:

@@ -243,8 +243,8 @@ class _Stream:
         self.channel = self.host.channel(certificate=self.certificate)
         if self.window:
             self.channel._config = self.window.__for_client__()
-        self.stream = rpc.open_stream(self.channel, self.path)
-        await self.stream.__aenter__()
+        self._opened = rpc.open_stream(self.channel, self.path)
+        self.stream = await self._opened.__aenter__()
         await self.stream.send_request()
         return self
 
@@ -258,7 +258,7 @@ class _Stream:
         if error is None:
             error = StreamTerminatedError("this side goes away")
         try:
-            await self.stream.__aexit__(type(error), error, trace)
+            await self._opened.__aexit__(type(error), error, trace)
         except StreamTerminatedError:
             pass
         finally:
