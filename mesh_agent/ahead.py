@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The agent's short-lived processes, and which of them it starts before its own libraries load.
+"""What an agent begins before it loads its own libraries.
 
-To read YAML and to load a cryptography library takes as long as to load the agent: it is done
-meanwhile, on another core, and both are out of memory once it is done.
+To load a cryptography library takes as long as to load the agent: it is done meanwhile, on another
+core, and is out of memory once the key is made.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mesh_core import apart
 from mesh_core.apart import Apart
 
-
-def start_reader(config: Path) -> Apart:
-    """Start what reads the configuration; see `mesh_core.config_reader`."""
-    return apart.start("mesh_core.config_reader", str(config))
+if TYPE_CHECKING:
+    from mesh_core.config import Fragments
 
 
 def start_key_worker() -> Apart:
@@ -23,10 +23,13 @@ def start_key_worker() -> Apart:
     return apart.start("mesh_agent.identity.worker")
 
 
-def begin(config: Path, state: Path) -> tuple[Apart, Apart | None]:
+def begin(config: Path, state: Path) -> tuple[Callable[[], Fragments], Apart | None]:
     """Start what an agent with these directories needs at once.
 
-    Returns the reader, and a key worker on a host that has no certificate yet.
+    Returns what gives the configuration (see `mesh_core.config_reader.begin`), and a key worker on
+    a host that has no certificate yet.
     """
     worker = None if (state / "identity" / "current").exists() else start_key_worker()
-    return start_reader(config), worker
+    from mesh_core import config_reader  # the worker does not wait for it
+
+    return config_reader.begin(config), worker

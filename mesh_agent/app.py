@@ -7,21 +7,28 @@ import asyncio
 import enum
 import gc
 import logging
-import os
+import random
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from mesh_agent.services import OpenWorker, Services, build
+from mesh_agent.identity import keys
+from mesh_agent.identity.client import CertificateClient
+from mesh_agent.identity.service import IdentityService
+from mesh_agent.identity.settings import Endpoint
+from mesh_agent.identity.store import IdentityStore
 from mesh_agent.settings import AgentSettings, Paths
 from mesh_agent.sockets import Sockets
-from mesh_agent.status.settings import StatusSettings
 from mesh_agent.status.systemd import tell
-from mesh_agent.status.web import StatusPages
 from mesh_core import systemd
+from mesh_core.apart import Apart
+from mesh_core.clock import Clock, SystemClock
 from mesh_core.errors import MeshError
-from mesh_core.http import HttpServer
 from mesh_core.supervise import supervise
-from mesh_core.wire import rpc
+
+if TYPE_CHECKING:
+    from mesh_agent.overview import Overview
+    from mesh_agent.services import Services
 
 log = logging.getLogger(__name__)
 
@@ -37,32 +44,39 @@ async def serve(
     settings: AgentSettings,
     paths: Paths,
     sockets: Sockets,
-    worker: OpenWorker,
+    key_worker: Apart | None,
     reread: Callable[[], AgentSettings],
 ) -> Outcome:
     """Run until SIGTERM or SIGINT, or until SIGHUP finds other, good settings.
 
-    The failure of a part restarts that part only.
+    Parts are loaded in the order in which others wait for them, each while the former ones wait
+    for the control plane and for Envoy. The failure of a part restarts that part only.
     """
-    services = build(settings, paths, sockets, worker)
-    gc.freeze()  # what was loaded stays: collections need not look at it again
-    gc.enable()
     ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     _on_signals(ended, settings, reread)
-    servers = [
-        (rpc.server(streams=services.secrets.handlers()), sockets.sds),
-        (rpc.server(streams=services.relay.handlers()), sockets.xds),
-    ]
-    for server, sock in servers:
-        await server.start(sock=sock)
-    tried = asyncio.Event()
+    clock = SystemClock()
+    endpoints = list(settings.control_plane.endpoints)
+    random.shuffle(endpoints)  # so that several control planes share the hosts
+    identity = _identity(settings, paths, endpoints, key_worker, clock)
     async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(supervise(name, run, clock=services.clock), name=name)
-            for name, run in _long_lived(services, settings.status, tried)
-        ]
-        await tried.wait()
-        tasks.append(group.create_task(tell(services.summary, services.clock)))
+        tasks: list[asyncio.Task[None]] = []
+
+        def keep(parts: Mapping[str, Callable[[], Awaitable[None]]]) -> None:
+            for name, run in parts.items():
+                tasks.append(group.create_task(supervise(name, run, clock=clock), name=name))
+
+        keep({"identity": identity.run})
+        make_services = await asyncio.to_thread(_load_services)
+        services = make_services(settings, paths, sockets, identity, endpoints, clock)
+        await services.listen(sockets)
+        keep(services.long_lived())
+        make_overview = await asyncio.to_thread(_load_overview)
+        overview = make_overview(settings, paths, services, clock)
+        keep(overview.long_lived())
+        gc.freeze()  # what was loaded stays: collections need not look at it again
+        gc.enable()
+        await overview.served.wait()
+        tasks.append(group.create_task(tell(services.summary, clock)))
         outcome = await ended
         systemd.notify("STOPPING=1" if outcome is Outcome.STOPPED else "RELOADING=1")
         for task in tasks:
@@ -70,39 +84,42 @@ async def serve(
     return outcome
 
 
-def _long_lived(
-    services: Services, status: StatusSettings, tried: asyncio.Event
-) -> list[tuple[str, Callable[[], Awaitable[None]]]]:
-    found: list[tuple[str, Callable[[], Awaitable[None]]]] = [
-        ("identity", services.identity.run),
-        ("relay", services.relay.run),
-        ("health", services.health.run),
-        ("status", lambda: _serve_pages(services.pages, status, tried)),
-    ]
-    if services.dns:
-        found.append(("dns", services.dns.run))
-    return found
+def _load_services() -> Callable[..., Services]:
+    from mesh_agent.services import build
+
+    return build
 
 
-async def _serve_pages(pages: StatusPages, status: StatusSettings, tried: asyncio.Event) -> None:
-    """Serve status and metrics; MeshError when another program has the port.
+def _load_overview() -> Callable[..., Overview]:
+    from mesh_agent.overview import build
 
-    That must not take names and certificates from the host, so it is tried again. ``tried`` is set
-    after the first attempt: who hears that the agent is ready may ask for its status.
-    """
-    server = HttpServer(pages.handle)
-    try:
-        await server.start(status.address, status.port)
-    except OSError as error:
-        # Asyncio's own text would name the address again.
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise MeshError(f"cannot listen on {status.address}:{status.port}: {reason}") from error
-    finally:
-        tried.set()
-    try:
-        await asyncio.get_running_loop().create_future()
-    finally:
-        await server.close()
+    return build
+
+
+def _identity(
+    settings: AgentSettings,
+    paths: Paths,
+    endpoints: Sequence[Endpoint],
+    key_worker: Apart | None,
+    clock: Clock,
+) -> IdentityService:
+    """Make the identity, with what an earlier run left on disk."""
+    spare = keys.Spare(key_worker) if key_worker else None
+    identity = IdentityService(
+        settings.spiffe_id,
+        settings.identity,
+        endpoints,
+        store=IdentityStore(paths.state / "identity"),
+        signer=CertificateClient(
+            settings.control_plane,
+            cluster_id=settings.mesh.cluster_id,
+            lifetime_seconds=settings.identity.lifetime_seconds,
+        ),
+        worker=lambda: keys.open_worker(spare.take() if spare else None),
+        clock=clock,
+    )
+    identity.load()
+    return identity
 
 
 def _on_signals(

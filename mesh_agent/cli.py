@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,10 @@ from mesh_core.errors import MeshError
 _CONFIG = Path("/etc/mesh-agent/config.d")
 _STATE = Path("/var/lib/mesh-agent")
 _RUN = Path("/run")
+
+# Without a width it asks for the terminal's, at each option, through a module that loads three
+# libraries for compression.
+_FORM = functools.partial(argparse.HelpFormatter, width=80)
 
 Command = Callable[[argparse.Namespace], int]
 Verbs: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -32,7 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser; what it returns has the command to call as ``command``."""
-    top = argparse.ArgumentParser(prog="mesh-agent", description="The node agent of hybrid.mesh.")
+    text = "The node agent of hybrid.mesh."
+    top = argparse.ArgumentParser(prog="mesh-agent", description=text, formatter_class=_FORM)
     verbs = top.add_subparsers(required=True, metavar="COMMAND")
     run = _verb(verbs, "run", commands.run, "run the agent")
     levels = ["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -73,12 +79,12 @@ def _redirect(verbs: Verbs) -> None:
 
 
 def _group(verbs: Verbs, name: str, text: str) -> Verbs:
-    group = verbs.add_parser(name, help=text, description=text)
+    group = verbs.add_parser(name, help=text, description=text, formatter_class=_FORM)
     return group.add_subparsers(required=True, metavar="COMMAND")
 
 
 def _verb(verbs: Verbs, name: str, command: Command, text: str) -> argparse.ArgumentParser:
-    verb = verbs.add_parser(name, help=text, description=text)
+    verb = verbs.add_parser(name, help=text, description=text, formatter_class=_FORM)
     verb.set_defaults(command=command)
     for option, default, about in (
         ("--config", _CONFIG, "fragments of the configuration"),

@@ -28,10 +28,10 @@ def run(options: argparse.Namespace) -> int:
     from mesh_agent import ahead
 
     gc.disable()  # until all is loaded: nothing of it is garbage
-    reader, worker = ahead.begin(options.config, options.state)
+    read, worker = ahead.begin(options.config, options.state)
     from mesh_agent.process import run as run_agent
 
-    run_agent(options.config, _paths(options), options.log_level, reader, worker)
+    run_agent(options.config, _paths(options), options.log_level, read, worker)
     return 0
 
 

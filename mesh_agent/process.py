@@ -9,36 +9,39 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from mesh_agent import sockets
-from mesh_agent.ahead import start_reader
 from mesh_agent.app import Outcome, serve
-from mesh_agent.identity.keys import open_worker
 from mesh_agent.settings import AgentSettings, Paths, check_files
 from mesh_core import config_reader, systemd
 from mesh_core.apart import Apart
+from mesh_core.config import Fragments
 
 
 def run(
-    config: Path, paths: Paths, log_level: str, reader: Apart, key_worker: Apart | None
+    config: Path,
+    paths: Paths,
+    log_level: str,
+    read: Callable[[], Fragments],
+    key_worker: Apart | None,
 ) -> None:
     """Run until it is stopped; MeshError when it cannot start.
 
-    ``reader`` and ``key_worker`` are what `mesh_agent.ahead.begin` started.
+    ``read`` and ``key_worker`` are from `mesh_agent.ahead.begin`.
     """
-    systemd.setup_logging("mesh-agent", log_level)
+    systemd.setup_logging(log_level)
     logging.getLogger("grpclib").setLevel(logging.WARNING)  # tells each end of a stream otherwise
-    settings = _settings(reader)
+    settings = _settings(read)
     inherited = systemd.listen_sockets()
     own = (
         sockets.sort(inherited, paths, dns=settings.dns.enabled)
         if inherited
         else sockets.bind(paths, dns=settings.dns.enabled)
     )
-    worker = functools.partial(open_worker, key_worker)
     reread = functools.partial(_reread, config)
-    outcome = asyncio.run(serve(settings, paths, own, worker, reread))
+    outcome = asyncio.run(serve(settings, paths, own, key_worker, reread))
     if outcome is Outcome.RELOAD:
         if key_worker:  # the new image would not know its child, and never bury it
             key_worker.end()
@@ -46,11 +49,11 @@ def run(
 
 
 def _reread(config: Path) -> AgentSettings:
-    return _settings(start_reader(config))
+    return _settings(config_reader.begin(config))
 
 
-def _settings(reader: Apart) -> AgentSettings:
-    settings = config_reader.finish(reader).parse(AgentSettings)
+def _settings(read: Callable[[], Fragments]) -> AgentSettings:
+    settings = read().parse(AgentSettings)
     check_files(settings)
     return settings
 

@@ -1,23 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of the agent, made of its settings and put together."""
+"""What Envoy and the host's programs wait for: secrets, configuration and names."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-from mesh_agent.dns.nametable import decode_name_table
 from mesh_agent.dns.service import DnsService
-from mesh_agent.dns.store import NameStore
-from mesh_agent.envoy.admin import EnvoyAdmin
-from mesh_agent.health.service import HealthService
-from mesh_agent.identity.client import CertificateClient
-from mesh_agent.identity.keys import KeyWorker
+from mesh_agent.health.state import HealthReport
 from mesh_agent.identity.service import IdentityService
-from mesh_agent.identity.store import IdentityStore
-from mesh_agent.redirect.record import read_status
+from mesh_agent.identity.settings import Endpoint
 from mesh_agent.relay.companion import Companion
 from mesh_agent.relay.lastgood import LastGood
 from mesh_agent.relay.service import RelayService
@@ -25,24 +17,37 @@ from mesh_agent.relay.upstream import Connector
 from mesh_agent.sds.service import SecretService
 from mesh_agent.settings import AgentSettings, Paths
 from mesh_agent.sockets import Sockets
-from mesh_agent.status.report import Report
-from mesh_agent.status.web import StatusPages
-from mesh_core.clock import Clock, SystemClock
-
-OpenWorker = Callable[[], AbstractAsyncContextManager[KeyWorker]]
+from mesh_core.clock import Clock
+from mesh_core.wire import rpc
 
 
 @dataclass(slots=True)
 class Services:
-    """The parts of a running agent. ``dns`` is None when it is off."""
+    """Parts of a running agent. ``dns`` is None when it is off.
+
+    ``health`` is the last report, None while there is none.
+    """
 
     identity: IdentityService
     secrets: SecretService
     relay: RelayService
-    health: HealthService
     dns: DnsService | None
-    pages: StatusPages
-    clock: Clock
+    health: HealthReport | None = None
+
+    async def listen(self, sockets: Sockets) -> None:
+        """Answer Envoy from now on."""
+        await rpc.server(streams=self.secrets.handlers()).start(sock=sockets.sds)
+        await rpc.server(streams=self.relay.handlers()).start(sock=sockets.xds)
+
+    def long_lived(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """Return what runs for ever, by the names that stand in the log."""
+        found: dict[str, Callable[[], Awaitable[None]]] = {"relay": self.relay.run}
+        return found | {"dns": self.dns.run} if self.dns else found
+
+    def report_health(self, report: HealthReport) -> None:
+        """Tell the control plane of the application's health."""
+        self.health = report
+        self.relay.report_health()
 
     def summary(self) -> str:
         """Return one line about the agent, for systemd."""
@@ -58,52 +63,29 @@ class Services:
         return ", ".join(parts)
 
 
-def build(settings: AgentSettings, paths: Paths, sockets: Sockets, worker: OpenWorker) -> Services:
-    """Make the parts and load what earlier runs left on disk; nothing listens yet."""
-    clock = SystemClock()
-    plane, mesh = settings.control_plane, settings.mesh
-    endpoints = list(plane.endpoints)
-    random.shuffle(endpoints)  # so that several control planes share the hosts
-    identity = IdentityService(
-        settings.spiffe_id,
-        settings.identity,
-        endpoints,
-        store=IdentityStore(paths.state / "identity"),
-        signer=CertificateClient(
-            plane,
-            cluster_id=mesh.cluster_id,
-            lifetime_seconds=settings.identity.lifetime_seconds,
-        ),
-        worker=worker,
-        clock=clock,
-    )
-    identity.load()
+def build(
+    settings: AgentSettings,
+    paths: Paths,
+    sockets: Sockets,
+    identity: IdentityService,
+    endpoints: Sequence[Endpoint],
+    clock: Clock,
+) -> Services:
+    """Make the parts and load what earlier runs left on disk; nothing listens yet.
+
+    ``endpoints`` are those of the control plane, in the order in which they are tried.
+    """
     last_good = LastGood(paths.state / "xds")
     last_good.load()
     dns = _dns(settings, paths, sockets, clock)
     relay = RelayService(
-        Connector(plane, endpoints, identity, cluster_id=mesh.cluster_id),
+        Connector(settings.control_plane, endpoints, identity, cluster_id=settings.mesh.cluster_id),
         last_good,
-        Companion(dns.update if dns else None, lambda: health.last),
+        Companion(dns.update if dns else None, lambda: services.health),
         clock,
     )
-    health = HealthService(
-        settings.health,
-        settings.workload.addresses,
-        lambda report: relay.report_health(),
-        clock=clock,
-    )
-    report = Report(
-        settings=settings,
-        identity=identity,
-        relay=relay.record,
-        dns=dns,
-        health=health.status,
-        redirect=lambda: asdict(read_status()),
-        proxy=EnvoyAdmin(paths.admin_socket),
-    )
-    pages = StatusPages(report, lambda: _names(paths, clock))
-    return Services(identity, SecretService(identity), relay, health, dns, pages, clock)
+    services = Services(identity, SecretService(identity), relay, dns)
+    return services
 
 
 def _dns(
@@ -119,9 +101,3 @@ def _dns(
         domain=settings.mesh.domain,
         clock=clock,
     )
-
-
-def _names(paths: Paths, clock: Clock) -> object | None:
-    """Return the stored name table as JSON data."""
-    table = NameStore(paths.state / "dns", clock).load()
-    return [asdict(record) for record in decode_name_table(table)] if table else None

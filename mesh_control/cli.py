@@ -97,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
     from mesh_core.systemd import setup_logging
 
     settings = _settings(options)
-    setup_logging("mesh-control")
+    setup_logging()
     # It tells of each stream that a client ends.
     logging.getLogger("grpclib").setLevel(logging.WARNING)
     asyncio.run(serve(settings))

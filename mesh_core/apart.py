@@ -39,8 +39,10 @@ class Apart:
 def start(module: str, *arguments: str) -> Apart:
     """Start ``main()`` of a module in a process of its own; OSError when that cannot be."""
     ours, theirs = socket.socketpair()
+    # It ends before it is worth while to look for garbage.
+    program = f"import gc; gc.disable(); from {module} import main; main()"
     # Not from the current directory (-P), which may be anybody's.
-    command = [sys.executable, "-P", "-S", "-c", f"from {module} import main; main()", *arguments]
+    command = [sys.executable, "-P", "-S", "-c", program, *arguments]
     # A launcher may have put the runtime on sys.path by other means than the environment.
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     with theirs:

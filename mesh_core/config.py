@@ -9,7 +9,9 @@ load_directory       fragments in a directory, each top-level key owned by one f
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -42,9 +44,34 @@ def load_yaml_documents(path: Path) -> list[object]:
 
 def yaml_documents(text: str, where: str) -> list[object]:
     """Return the documents of a YAML text; ConfigError names ``where`` and the line."""
+    if is_like_json(text):
+        with contextlib.suppress(ValueError):
+            return [json.loads(_below_comments(text), object_pairs_hook=_mapping)]
     from mesh_core.yaml_text import documents  # 2 MB of a process that stays
 
     return documents(text, where)
+
+
+def is_like_json(text: str) -> bool:
+    """Whether it may be JSON, which is YAML too and read without the YAML library.
+
+    Lines before it that begin with ``#`` are comments, as in all YAML.
+    """
+    return _below_comments(text).startswith("{")
+
+
+def _below_comments(text: str) -> str:
+    while text.startswith("#"):
+        text = text.partition("\n")[2]
+    return text
+
+
+def _mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Join what JSON gives; the YAML library says which key is given twice, and where."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is given twice")
+    return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,12 +95,17 @@ def load_directory(cls: type[T], directory: Path) -> T:
     return read_directory(directory).parse(cls)
 
 
+def fragments(directory: Path) -> list[Path]:
+    """Return the files that `read_directory` reads, in its order."""
+    return sorted(directory.glob("*.yaml"))
+
+
 def read_directory(directory: Path) -> Fragments:
     """Merge the ``*.yaml`` fragments of ``directory``; ConfigError."""
     if not directory.is_dir():
         raise ConfigError(str(directory), "expected a directory of *.yaml files")
     found = Fragments(str(directory), {}, {})
-    for path in sorted(directory.glob("*.yaml")):
+    for path in fragments(directory):
         fragment = load_yaml(path)
         if fragment is None:
             continue

@@ -1,22 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a directory of configuration in a process of its own, and hands over plain data.
+"""Reads a directory of configuration, what is not JSON in a process of its own.
 
-The YAML library takes 2 MB of resident memory, and an agent needs it for milliseconds.
+The YAML library takes 2 MB of resident memory, and an agent needs it for milliseconds. What roles
+write is JSON, which is YAML too; what people write need not be.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from mesh_core import apart
-from mesh_core.config import Fragments, read_directory
+from mesh_core.config import Fragments, fragments, is_like_json, read_directory
 from mesh_core.errors import ConfigError, MeshError
 
 _SECONDS: Final = 20.0  # less than the watchdog of a service that waits for it
+
+
+def begin(directory: Path) -> Callable[[], Fragments]:
+    """Start what is to be started; what is returned gives the fragments, and is called once.
+
+    It raises what `finish` raises.
+    """
+    if all(map(_is_like_json, fragments(directory))):
+        return functools.partial(read_directory, directory)
+    return functools.partial(finish, start(directory))
+
+
+def start(directory: Path) -> apart.Apart:
+    """Start the process that runs `main`."""
+    return apart.start("mesh_core.config_reader", str(directory))
 
 
 def finish(reader: apart.Apart, seconds: float = _SECONDS) -> Fragments:
@@ -49,3 +67,10 @@ def main() -> None:
         found = error.where, error.problem
     with os.fdopen(1, "wb") as stream:
         stream.write(pickle.dumps(found))
+
+
+def _is_like_json(path: Path) -> bool:
+    try:
+        return is_like_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        return True  # whoever reads it says what is wrong with it

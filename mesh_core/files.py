@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -12,20 +13,25 @@ def write_atomic(path: Path, data: bytes | str, mode: int = 0o644) -> None:
 
     The file has ``mode`` from its first byte on. Raises OSError.
     """
-    content = data.encode() if isinstance(data, str) else data
     temporary = _beside(path)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(stream.fileno(), mode)
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
+        _write_new(temporary, data, mode)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
     _sync_directory(path.parent)
+
+
+def write_directory(path: Path, files: Mapping[str, tuple[bytes | str, int]]) -> None:
+    """Make a private directory with files, name to content and mode; OSError.
+
+    It is safe on disk on return, and in use only once somebody refers to it.
+    """
+    path.mkdir(mode=0o700)
+    for name, (data, mode) in files.items():
+        _write_new(path / name, data, mode)
+    _sync_directory(path)
 
 
 def replace_link(link: Path, target: str) -> None:
@@ -38,6 +44,16 @@ def replace_link(link: Path, target: str) -> None:
 
 def _beside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+
+
+def _write_new(path: Path, data: bytes | str, mode: int) -> None:
+    content = data.encode() if isinstance(data, str) else data
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        os.fchmod(stream.fileno(), mode)
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _sync_directory(path: Path) -> None:

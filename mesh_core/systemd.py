@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a service says to systemd and gets from it: sd_notify(3), sd_listen_fds(3), the journal.
 
-The three protocols are a datagram, two environment variables and a prefix; the systemd-python
-library is used for journal fields where the distribution has it, and is not needed otherwise.
+The three protocols are a datagram, two environment variables and a prefix: no library is needed.
 """
 
 from __future__ import annotations
@@ -70,19 +69,11 @@ class _PriorityFormatter(logging.Formatter):
         return "\n".join(prefix + line for line in text.splitlines())
 
 
-def setup_logging(identifier: str, level: str = "INFO") -> None:
-    """Log to the journal with fields if possible, else to stderr; plain when a person looks on."""
-    handler: logging.Handler
-    if not os.environ.get("JOURNAL_STREAM"):
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+def setup_logging(level: str = "INFO") -> None:
+    """Log to stderr: for the journal with priorities, for a person who looks on with the time."""
+    handler = logging.StreamHandler(sys.stderr)
+    if os.environ.get("JOURNAL_STREAM"):
+        handler.setFormatter(_PriorityFormatter("%(name)s: %(message)s"))
     else:
-        try:
-            from systemd.journal import JournalHandler
-
-            handler = JournalHandler(SYSLOG_IDENTIFIER=identifier)
-            handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
-        except ImportError:
-            handler = logging.StreamHandler(sys.stderr)
-            handler.setFormatter(_PriorityFormatter("%(name)s: %(message)s"))
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)

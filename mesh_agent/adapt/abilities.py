@@ -3,20 +3,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from mesh_agent.adapt.views import TypedStruct
 
+CAPTURES_IPV6: Final = "HYBRID_MESH_CAPTURES_IPV6"
+"""In a node's metadata: calls over IPv6 come to Envoy on this host."""
+
 _TYPED_STRUCTS: Final = frozenset({"udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"})
+
+
+def wrapped(config: Any) -> bool:
+    """Whether an Any holds a TypedStruct."""
+    return str(config.type_url).rpartition("/")[2] in _TYPED_STRUCTS
 
 
 def type_of(config: Any) -> str:
     """Return the message type of an Any, also of one in a TypedStruct, without its prefix."""
-    found = str(config.type_url).rpartition("/")[2]
-    if found in _TYPED_STRUCTS:
-        return str(TypedStruct.FromString(config.value).type_url).rpartition("/")[2]
-    return found
+    url = TypedStruct.FromString(config.value).type_url if wrapped(config) else config.type_url
+    return str(url).rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,10 @@ class Abilities:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """The host in the words of Istio's metrics; empty where it is not known."""
+    """The host in the words of Istio's metrics; empty where it is not known.
+
+    ``name`` is what its instances have in common, ``instance`` its own.
+    """
 
     kind: Literal["sidecar", "router"] = "sidecar"
     name: str = ""
@@ -52,6 +62,10 @@ class Workload:
     app: str = ""
     version: str = ""
     cluster: str = ""
+    instance: str = ""
+    node_id: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    captures_ipv6: bool = False
 
     @classmethod
     def of(cls, node: Any) -> Workload:
@@ -71,4 +85,8 @@ class Workload:
             app=text(labels, "app"),
             version=text(labels, "version"),
             cluster=text(fields, "CLUSTER_ID"),
+            instance=text(fields, "NAME"),
+            node_id=str(node.id),
+            labels={name: text(labels, name) for name in labels},
+            captures_ipv6=CAPTURES_IPV6 in fields,
         )

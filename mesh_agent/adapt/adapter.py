@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
-from mesh_agent.adapt import words
+from mesh_agent.adapt import families, words
 from mesh_agent.adapt.abilities import Abilities, Workload
 from mesh_agent.adapt.chains import ListenerAdapter
 from mesh_agent.adapt.clusters import adapt_cluster
@@ -18,7 +19,7 @@ OPENED = frozenset({types.LISTENER, types.CLUSTER})
 
 
 class Adapter:
-    """Fits resources to one Envoy; ``active`` is False for one that lacks nothing.
+    """Fits resources to one Envoy and its host; ``active`` is False when there is nothing to do.
 
     An Envoy that names no extension at all is taken for one that lacks nothing: what it lacks is
     not known, and it says so itself when it refuses.
@@ -34,22 +35,37 @@ class Adapter:
             and abilities.has(words.STATS)
             and abilities.has(words.HTTP_EXCHANGE)
         )
-        self.active = bool(abilities.names or abilities.types) and lacks
+        self._lacks = bool(abilities.names or abilities.types) and lacks
+        self._ipv6 = workload.captures_ipv6
+        self.active = self._lacks or self._ipv6
 
     @classmethod
     def of(cls, node: Any) -> Adapter:
         """Make the adapter for the Envoy whose first request has this node."""
         return cls(Abilities.of(node), Workload.of(node))
 
+    @property
+    def ignored(self) -> Collection[str]:
+        """What the control plane asked for and this Envoy cannot do, in words, oldest first."""
+        return self._listeners.ignored.keys()
+
     def resource(self, type_url: str, body: bytes) -> bytes:
         """Return a serialized resource fitted; one that cannot be read as it came."""
-        if not self.active:
-            return body
         try:
             if type_url == types.LISTENER:
-                return self._listeners.adapt(body)
+                return self._listener(body)
             if type_url == types.CLUSTER:
-                return adapt_cluster(body, exchange=self._exchange, alpn=self._alpn)
+                return self._cluster(body)
         except DecodeError:
             pass  # Envoy refuses it, and says so with its name
         return body
+
+    def _listener(self, body: bytes) -> bytes:
+        fitted = self._listeners.adapt(body) if self._lacks else body
+        return families.listen(fitted) if self._ipv6 else fitted
+
+    def _cluster(self, body: bytes) -> bytes:
+        fitted = body
+        if self._lacks:
+            fitted = adapt_cluster(body, exchange=self._exchange, alpn=self._alpn)
+        return families.call(fitted) if self._ipv6 else fitted

@@ -24,14 +24,15 @@ _SERVICE: Final = ("host", "name", "namespace")
 def adapt_cluster(body: bytes, *, exchange: bool, alpn: bool) -> bytes:
     """Return the cluster fitted.
 
-    ``exchange``: Envoy has metadata exchange; ``alpn``: it has Istio's ALPN filter.
+    ``exchange``: Envoy has metadata exchange over TCP; ``alpn``: it has Istio's ALPN filter.
     """
     cluster = Cluster.FromString(body)
     if not exchange:
         _drop_exchange(cluster)
     known = {**_service(cluster), **({} if alpn else _protocols(cluster))}
-    if known:
-        cluster.metadata.filter_metadata[words.METADATA].update(known)
+    if _is_told(cluster):
+        known["exchange"] = True
+    cluster.metadata.filter_metadata[words.METADATA].update(known)
     return bytes(cluster.SerializeToString(deterministic=True))
 
 
@@ -62,6 +63,22 @@ def _sockets(cluster: Any) -> list[Any]:
     return [each for each in found if type_of(each.typed_config) == words.UPSTREAM_TLS]
 
 
+def _in_mesh(cluster: Any) -> bool:
+    """Whether a cluster's endpoints may be called over Istio's mutual TLS."""
+    return any(
+        words.MESH
+        in UpstreamTlsContext.FromString(each.typed_config.value).common_tls_context.alpn_protocols
+        for each in _sockets(cluster)
+    )
+
+
+def _is_told(cluster: Any) -> bool:
+    """Whether a cluster is told who calls: never the outside world."""
+    fields = _istio(cluster)
+    against = any(name in fields and fields[name].bool_value for name in ("external", "disable_mx"))
+    return _in_mesh(cluster) and not against
+
+
 def _istio(cluster: Any) -> Any:
     kept = cluster.metadata.filter_metadata
     return kept[_ISTIO].fields if _ISTIO in kept else {}
@@ -86,11 +103,7 @@ def _protocols(cluster: Any) -> dict[str, Any]:
     fields = _istio(cluster)
     if "alpn_override" in fields and fields["alpn_override"].string_value == "false":
         return {}
-    offers = [
-        UpstreamTlsContext.FromString(each.typed_config.value).common_tls_context.alpn_protocols
-        for each in _sockets(cluster)
-    ]
-    if not any(words.MESH in offer for offer in offers):
+    if not _in_mesh(cluster):
         return {}
     http2 = cluster.HasField("http2_protocol_options")
     if words.HTTP_OPTIONS in cluster.typed_extension_protocol_options:

@@ -4,17 +4,18 @@
 Each label costs Envoy time at each request and memory in each filter chain. So what belongs
 together is one label here, in the form in which istiod describes endpoints, and
 `mesh_agent.status.standard` takes it apart at the scrape. Labels that would need an expression at
-each request are told there from others.
+each request are told there from others, and labels that an operator does not want are left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from mesh_agent.adapt import words
 from mesh_agent.adapt.abilities import Workload
+from mesh_agent.adapt.exchange import CALLER
+from mesh_agent.adapt.overrides import Overrides
 from mesh_agent.adapt.views import AccessLog, AccessLogFilter, ExpressionFilter, StatsLog
 
 Reporter = Literal["source", "destination"]
@@ -43,38 +44,16 @@ _HISTOGRAMS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
-    """What an operator's Telemetry took away: whole metrics, and labels (of "" : of all)."""
+def http_loggers(
+    workload: Workload, reporter: Reporter, overrides: Overrides, *, caller: bool
+) -> list[Any]:
+    """Return the access logger of an HTTP connection manager; none if nothing is wanted.
 
-    dropped: frozenset[str] = frozenset()
-    removed: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-    def keeps(self, metric: str) -> bool:
-        """Whether a metric is wanted."""
-        return not self.dropped & {"", metric}
-
-    def labels(self, metric: str) -> frozenset[str]:
-        """Return the labels that are not wanted."""
-        return self.removed.get("", frozenset()) | self.removed.get(metric, frozenset())
-
-
-def overrides_of(config: Any) -> Overrides:
-    """Read a PluginConfig of istio.stats."""
-    dropped: set[str] = set()
-    removed: dict[str, frozenset[str]] = {}
-    for metric in config.metrics:
-        name = f"istio_{metric.name}" if metric.name else ""
-        if metric.drop:
-            dropped.add(name)
-        removed[name] = removed.get(name, frozenset()) | frozenset(metric.tags_to_remove)
-    return Overrides(frozenset(dropped), removed)
-
-
-def http_loggers(workload: Workload, reporter: Reporter, overrides: Overrides) -> list[Any]:
-    """Return the access logger of an HTTP connection manager; none if nothing is wanted."""
+    ``caller``: callers say who they are, see `mesh_agent.adapt.exchange`.
+    """
     labels = {
         **_labels(workload, reporter),
+        **({"source_peer": CALLER} if caller else {}),
         "response_code": "%RESPONSE_CODE%",
         "grpc_response_status": "%GRPC_STATUS_NUMBER%",
     }
@@ -161,10 +140,8 @@ def _count(
 
 def _name(stat: Any, name: str, labels: Mapping[str, str], overrides: Overrides) -> None:
     stat.name = name
-    unwanted = overrides.labels(name)
-    for label, text in labels.items():
-        if label not in unwanted:
-            stat.tags.add(name=label, value_format=text)
+    for label, text in overrides.change(name).labels(labels):
+        stat.tags.add(name=label, value_format=text)
 
 
 def _labels(workload: Workload, reporter: Reporter) -> dict[str, str]:

@@ -2,30 +2,17 @@
 """Envoy's messages, but only the fields that are looked at.
 
 The generated classes of listeners and HTTP connection managers cost megabytes of a resident
-process. These are built at run time with the numbers of Envoy's API; fields that they do not name
-pass through them unchanged. Names are those of the API's messages and fields.
+process. These have the names and numbers of Envoy's API; fields that they do not name pass through
+them unchanged. Enumerations are int32, which is the same on the wire.
 """
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, struct_pb2
+from mesh_core.wire.schema import Schema, declare
 
-_FIELD = descriptor_pb2.FieldDescriptorProto
-_PACKAGE: Final = "hybrid_mesh.adapt"
-_SCALARS: Final = {
-    "string": _FIELD.TYPE_STRING,
-    "bytes": _FIELD.TYPE_BYTES,
-    "bool": _FIELD.TYPE_BOOL,
-    "uint64": _FIELD.TYPE_UINT64,
-    "uint32": _FIELD.TYPE_UINT32,
-    "int32": _FIELD.TYPE_INT32,
-}
-
-# Message -> its fields: "NAME NUMBER TYPE", "*" before the type for a list, "{}" for a map whose
-# keys are strings. Enumerations are int32, which is the same on the wire.
-SCHEMA: Final[dict[str, tuple[str, ...]]] = {
+SCHEMA: Final[Schema] = {
     "Any": ("type_url 1 string", "value 2 bytes"),
     "Named": ("name 1 string",),
     "TypedStruct": ("type_url 1 string", "value 2 Struct"),
@@ -37,6 +24,10 @@ SCHEMA: Final[dict[str, tuple[str, ...]]] = {
         "access_log 22 *AccessLog",
         "default_filter_chain 25 FilterChain",
     ),
+    "ListenerAddresses": ("address 2 Address", "additional_addresses 33 *AdditionalAddress"),
+    "AdditionalAddress": ("address 1 Address",),
+    "Address": ("socket_address 1 SocketAddress",),
+    "SocketAddress": ("address 2 string", "port_value 3 uint32"),
     "FilterChain": ("filters 3 *NetworkFilter", "transport_socket 6 TransportSocket"),
     "NetworkFilter": ("name 1 string", "typed_config 4 Any"),
     "ListenerFilter": ("name 1 string", "typed_config 3 Any"),
@@ -94,8 +85,23 @@ SCHEMA: Final[dict[str, tuple[str, ...]]] = {
         "shared_with_upstream 4 int32",
         "skip_if_empty 5 bool",
     ),
-    "PluginConfig": ("metrics 8 *MetricConfig",),
-    "MetricConfig": ("name 2 string", "tags_to_remove 3 *string", "drop 5 bool"),
+    "LuaFilter": ("default_source_code 3 DataSource", "clear_route_cache 5 BoolValue"),
+    "BoolValue": ("value 1 bool",),
+    "HeaderMutationFilter": ("mutations 1 HeaderMutations",),
+    "HeaderMutations": (
+        "request_mutations 1 *HeaderMutation",
+        "response_mutations 2 *HeaderMutation",
+    ),
+    "HeaderMutation": ("remove 1 string", "append 2 HeaderValueOption"),
+    "HeaderValueOption": ("header 1 HeaderValue", "append_action 3 int32"),
+    "HeaderValue": ("key 1 string", "value 2 string"),
+    "PluginConfig": ("metrics 8 *MetricConfig", "definitions 9 *Named"),
+    "MetricConfig": (
+        "dimensions 1 {}string",
+        "name 2 string",
+        "tags_to_remove 3 *string",
+        "drop 5 bool",
+    ),
     "UpstreamTlsContext": ("common_tls_context 1 CommonTlsContext",),
     "DownstreamTlsContext": ("common_tls_context 1 CommonTlsContext",),
     "CommonTlsContext": ("alpn_protocols 4 *string",),
@@ -108,6 +114,14 @@ SCHEMA: Final[dict[str, tuple[str, ...]]] = {
         "filters 40 *ClusterFilter",
         "transport_socket_matches 43 *TransportSocketMatch",
     ),
+    "ClusterSource": ("upstream_bind_config 21 BindConfig",),
+    "BindConfig": (
+        "source_address 1 SourceAddress",
+        "extra_source_addresses 5 *ExtraSourceAddress",
+    ),
+    "ExtraSourceAddress": ("address 1 SourceAddress",),
+    # Without the port, which is 0 and must be said: a field with that value would not be written.
+    "SourceAddress": ("address 2 string",),
     "ClusterFilter": ("name 1 string", "typed_config 2 Any"),
     "TransportSocketMatch": ("transport_socket 3 TransportSocket",),
     "Metadata": ("filter_metadata 1 {}Struct",),
@@ -119,68 +133,25 @@ SCHEMA: Final[dict[str, tuple[str, ...]]] = {
 }
 
 
-def _type_of(field: Any, name: str) -> None:
-    if name in _SCALARS:
-        field.type = _SCALARS[name]
-        return
-    field.type = _FIELD.TYPE_MESSAGE
-    field.type_name = ".google.protobuf.Struct" if name == "Struct" else f".{_PACKAGE}.{name}"
-
-
-def _add_field(message: Any, text: str) -> None:
-    name, number, kind = text.split()
-    field = message.field.add(name=name, number=int(number), label=_FIELD.LABEL_OPTIONAL)
-    if kind.startswith("{}"):
-        entry_name = "".join(part.capitalize() for part in name.split("_")) + "Entry"
-        entry = message.nested_type.add(name=entry_name)
-        entry.options.map_entry = True
-        entry.field.add(name="key", number=1, type=_FIELD.TYPE_STRING, label=field.label)
-        _type_of(entry.field.add(name="value", number=2, label=field.label), kind[2:])
-        field.type = _FIELD.TYPE_MESSAGE
-        field.type_name = f".{_PACKAGE}.{message.name}.{entry_name}"
-        field.label = _FIELD.LABEL_REPEATED
-        return
-    if kind.startswith("*"):
-        field.label = _FIELD.LABEL_REPEATED
-    _type_of(field, kind.lstrip("*"))
-
-
-def _pool() -> descriptor_pool.DescriptorPool:
-    pool = descriptor_pool.DescriptorPool()
-    pool.AddSerializedFile(struct_pb2.DESCRIPTOR.serialized_pb)
-    file = descriptor_pb2.FileDescriptorProto(
-        name="hybrid_mesh/adapt.proto",
-        package=_PACKAGE,
-        syntax="proto3",
-        dependency=["google/protobuf/struct.proto"],
-    )
-    for name, fields in SCHEMA.items():
-        message = file.message_type.add(name=name)
-        for field in fields:
-            _add_field(message, field)
-    pool.Add(file)
-    return pool
-
-
-_POOL: Final = _pool()
-
-
-def view(name: str) -> Any:
-    """Return the class of a message in `SCHEMA`."""
-    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-
+view: Final = declare("hybrid_mesh.adapt", SCHEMA)
+"""Gives the class of a message in `SCHEMA`."""
 
 AccessLog: Final = view("AccessLog")
 AccessLogFilter: Final = view("AccessLogFilter")
 Cluster: Final = view("Cluster")
+ClusterSource: Final = view("ClusterSource")
 DownstreamTlsContext: Final = view("DownstreamTlsContext")
 ExpressionFilter: Final = view("ExpressionFilter")
 FileAccessLog: Final = view("FileAccessLog")
 FilterState: Final = view("FilterState")
+HeaderMutationFilter: Final = view("HeaderMutationFilter")
 HttpConnectionManager: Final = view("HttpConnectionManager")
 HttpProtocolOptions: Final = view("HttpProtocolOptions")
 Listener: Final = view("Listener")
+ListenerAddresses: Final = view("ListenerAddresses")
+LuaFilter: Final = view("LuaFilter")
 Named: Final = view("Named")
+Packed: Final = view("Any")
 PluginConfig: Final = view("PluginConfig")
 StatsLog: Final = view("StatsLog")
 StdoutAccessLog: Final = view("StdoutAccessLog")

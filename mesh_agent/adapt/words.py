@@ -35,6 +35,8 @@ STDOUT_LOG: Final = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog"
 STATS_LOG: Final = "envoy.extensions.access_loggers.stats.v3.Config"
 CEL_FILTER: Final = "envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter"
 FILTER_STATE: Final = "envoy.extensions.filters.http.set_filter_state.v3.Config"
+HEADER_MUTATION: Final = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
+LUA: Final = "envoy.extensions.filters.http.lua.v3.Lua"
 
 # A client that agrees on this protocol speaks metadata exchange on the connection.
 PEER_EXCHANGE: Final = "istio-peer-exchange"

@@ -6,6 +6,8 @@ table       the control plane's name table as an index: which host does a questi
 wire        DNS messages: questions to answers as bytes (pure, the hot path)
 resolvconf  resolv.conf(5): nameservers and search list (pure)
 forward     questions that are not ours, to the upstreams
+transport   one question to one upstream
+datagrams   many datagrams a system call; one_by_one where the kernel cannot
 server      the UDP and TCP sockets
 store       the last good name table on disk
 service     the parts together

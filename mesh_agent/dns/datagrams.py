@@ -18,12 +18,21 @@ from typing import Final
 AT_ONCE: Final = 64
 """Datagrams that are looked at together."""
 BYTES: Final = 1024
-"""What is read of a datagram, and what one may have that is sent with others."""
+"""What one may have that is read or sent with others. Larger ones are read by themselves."""
 
 Address = tuple[str, int] | tuple[str, int, int, int]
 
 _SO_PEEK_OFF: Final = 42
 _NAME_BYTES: Final = {socket.AF_INET: 16, socket.AF_INET6: 28}
+
+
+def can_look_ahead(sock: socket.socket) -> bool:
+    """Whether the kernel can look at more than the first datagram; `Datagrams` needs that."""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF, -1)
+    except OSError:
+        return False
+    return True
 
 
 class _Piece(ctypes.Structure):
@@ -94,7 +103,7 @@ class Datagrams:
         return headers, pieces
 
     def look(self) -> list[bytes]:
-        """Return what waits, oldest first and each cut to `BYTES`; OSError.
+        """Return what waits, oldest first; OSError.
 
         A look begins with the first datagram in the queue, whoever looked at it before.
         """
@@ -109,10 +118,19 @@ class Datagrams:
             raise error
         lengths = self._lengths[: count * (_HEADER // 4) : _HEADER // 4].tolist()
         data = self._in[: count * BYTES].tobytes()
-        return [
-            data[at : at + min(length, BYTES)]
+        found = [
+            data[at : at + length]
             for at, length in zip(range(0, count * BYTES, BYTES), lengths, strict=True)
         ]
+        if max(lengths) > BYTES:
+            for place, before in enumerate(accumulate(lengths[:-1], initial=0)):
+                if lengths[place] > BYTES:
+                    found[place] = self._look_at(before, lengths[place])
+        return found
+
+    def _look_at(self, offset: int, length: int) -> bytes:
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_PEEK_OFF, offset)
+        return self._socket.recv(length, socket.MSG_PEEK | socket.MSG_DONTWAIT)
 
     def _take_empty(self) -> None:
         """Take out an empty datagram that was looked at and not taken, by one who was killed.

@@ -11,7 +11,8 @@ from typing import Final, cast
 
 from mesh_agent.dns.counters import Counters
 from mesh_agent.dns.datagrams import BYTES as SMALL_BYTES
-from mesh_agent.dns.datagrams import Address, Datagrams
+from mesh_agent.dns.datagrams import Address, Datagrams, can_look_ahead
+from mesh_agent.dns.one_by_one import OneByOne
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class UdpServer:
         """Take the socket, bound; it stays the caller's."""
         sock.setblocking(False)
         self._socket = sock
-        self._datagrams = Datagrams(sock)
+        self._datagrams = Datagrams(sock) if can_look_ahead(sock) else OneByOne(sock)
         self._answer = answer
         self._resolve = resolve
         self._counters = counters

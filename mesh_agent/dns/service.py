@@ -92,6 +92,7 @@ class DnsService:
         self._index = NameIndex()
         self._table: bytes | None = None
         self._resolv_conf = ResolvConfFile(settings.resolv_conf)
+        self._looked = self._clock.monotonic()
         self._resolv_conf.refresh()
         self._apply_resolv_conf()
         if (stored := self._store.load()) is not None:
@@ -111,6 +112,7 @@ class DnsService:
 
     def status(self) -> DnsStatus:
         """Return what there is to tell."""
+        self._look()
         upstreams = tuple(str(upstream) for upstream in self._forwarder.upstreams)
         return DnsStatus(self._index.hosts, upstreams, self._table is not None)
 
@@ -125,9 +127,7 @@ class DnsService:
                 udp.start()
             for tcp in self._tcp:
                 await tcp.start()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._store.run())
-                group.create_task(self._follow_resolv_conf())
+            await self._store.run()
         finally:
             await self._close()
 
@@ -154,6 +154,10 @@ class DnsService:
     async def _resolve(self, query: bytes, datagram: bool) -> bytes:
         answer: bytes | None = None
         try:
+            # With another search domain it may be about the mesh.
+            if self._look() and (answer := self._responder.respond(query, datagram=datagram)):
+                self._counters.answered += 1
+                return answer
             answer = await self._forwarder.resolve(query)
         except Exception:
             log.exception("DNS question %s", query.hex())
@@ -174,12 +178,20 @@ class DnsService:
         self._index, self._table = index, name_table
         self._apply_resolv_conf()
 
-    async def _follow_resolv_conf(self) -> None:
-        """Look at the file once a second: cheaper than inotify, and it sees renames and links."""
-        while True:
-            if self._resolv_conf.refresh():
-                self._apply_resolv_conf()
-            await self._clock.sleep(_LOOK_EVERY_SECONDS)
+    def _look(self) -> bool:
+        """Look at resolv.conf, unless that was a moment ago; return whether it says something new.
+
+        It is looked at when somebody asks: an idle host is not woken for it, and unlike inotify
+        that sees renames and links.
+        """
+        now = self._clock.monotonic()
+        if now - self._looked < _LOOK_EVERY_SECONDS:
+            return False
+        self._looked = now
+        changed = self._resolv_conf.refresh()
+        if changed:
+            self._apply_resolv_conf()
+        return changed
 
     def _apply_resolv_conf(self) -> None:
         settings = self._settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,7 @@ class NameStore:
         self._saved: bytes | None = None
         self._latest: bytes | None = None
         self._changed = asyncio.Event()
+        self._writing = threading.Lock()
 
     def load(self) -> bytes | None:
         """Return what was kept, or None."""
@@ -53,7 +55,14 @@ class NameStore:
             await self._clock.sleep(_AT_MOST_EVERY_SECONDS)
 
     def flush(self) -> None:
-        """Write what is new, now. A full disk is logged: the table serves from memory."""
+        """Write what is new, now, or wait until that is done.
+
+        A full disk is logged: the table serves from memory.
+        """
+        with self._writing:
+            self._flush()
+
+    def _flush(self) -> None:
         table = self._latest
         if table is None or table == self._saved:
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The configuration that Envoy starts with, as Istio's agent writes it. Pure.
+"""The configuration that Envoy starts with, as Istio's agent writes it.
 
 Everything else comes over ADS through the relay's socket; certificates come over SDS.
 """
@@ -13,6 +13,7 @@ from typing import Any
 
 from mesh_agent.envoy.node import PROMETHEUS_PORT, STATUS_PORT, node
 from mesh_agent.envoy.stats import stats_config
+from mesh_agent.redirect.facts import Host
 from mesh_agent.settings import AgentSettings, Paths
 
 _TYPES = "type.googleapis.com/envoy"
@@ -21,15 +22,22 @@ _ADMIN_MODE = 0o660
 _UNLIMITED = 2**31 - 1
 
 
-def bootstrap(settings: AgentSettings, paths: Paths) -> dict[str, Any]:
-    """Return Envoy's bootstrap (envoy.config.bootstrap.v3.Bootstrap as JSON data)."""
+def bootstrap(
+    settings: AgentSettings, paths: Paths, *, has_ipv6: bool | None = None
+) -> dict[str, Any]:
+    """Return Envoy's bootstrap (envoy.config.bootstrap.v3.Bootstrap as JSON data).
+
+    ``has_ipv6``: whether the host has IPv6 addresses; None: look.
+    """
+    if has_ipv6 is None:
+        has_ipv6 = Host().has_ipv6()
     wildcards = _wildcards(settings.workload.addresses)
     status = settings.status.local
     return {
         "application_log_config": {
             "log_format": {"text_format": "%Y-%m-%dT%T.%fZ\t%l\tenvoy %n %g:%#\t%v\tthread=%t"}
         },
-        "node": node(settings),
+        "node": node(settings, has_ipv6=has_ipv6),
         "admin": {
             "address": {"pipe": {"path": str(paths.admin_socket), "mode": _ADMIN_MODE}},
         },

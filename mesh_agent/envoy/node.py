@@ -10,7 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from mesh_agent.adapt.abilities import CAPTURES_IPV6
 from mesh_agent.envoy.probe import readiness_probe
+from mesh_agent.redirect.plan import captures_ipv6
 from mesh_agent.settings import AgentSettings
 
 # The release whose protocol this agent speaks: istiod decides by it what it may send.
@@ -21,8 +23,11 @@ PROMETHEUS_PORT = 15090
 _LOCALITY_LABELS = ("topology.istio.io/locality", "istio-locality")
 
 
-def node(settings: AgentSettings) -> dict[str, Any]:
-    """Return the ``node`` of the bootstrap: id, cluster, locality, metadata."""
+def node(settings: AgentSettings, *, has_ipv6: bool) -> dict[str, Any]:
+    """Return the ``node`` of the bootstrap: id, cluster, locality, metadata.
+
+    ``has_ipv6``: whether the host has IPv6 addresses.
+    """
     workload = settings.workload
     kind = "router" if settings.profile == "gateway" else "sidecar"
     services = f"{workload.namespace}.svc.{settings.mesh.domain}"
@@ -31,11 +36,13 @@ def node(settings: AgentSettings) -> dict[str, Any]:
         "id": f"{kind}~{workload.addresses[0]}~{workload.name}.{workload.namespace}~{services}",
         "cluster": f"{labels['service.istio.io/canonical-name']}.{workload.namespace}",
         "locality": _locality(workload.labels),
-        "metadata": _metadata(settings, labels),
+        "metadata": _metadata(settings, labels, has_ipv6=has_ipv6),
     }
 
 
-def _metadata(settings: AgentSettings, labels: Mapping[str, str]) -> dict[str, Any]:
+def _metadata(
+    settings: AgentSettings, labels: Mapping[str, str], *, has_ipv6: bool
+) -> dict[str, Any]:
     workload, mesh = settings.workload, settings.mesh
     metadata: dict[str, Any] = {
         "NAME": workload.name,
@@ -58,6 +65,10 @@ def _metadata(settings: AgentSettings, labels: Mapping[str, str]) -> dict[str, A
     if settings.profile != "gateway":
         captured = settings.redirect.mode == "transparent"
         metadata["INTERCEPTION_MODE"] = "REDIRECT" if captured else "NONE"
+        if captured and captures_ipv6(
+            settings.capture, has_ipv6=has_ipv6, addresses=workload.addresses
+        ):
+            metadata[CAPTURES_IPV6] = True
     if workload.group:
         metadata["AUTO_REGISTER_GROUP"] = workload.group
     if settings.network_view:

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
+from mesh_agent.identity import claims
 from mesh_agent.identity.dial import CALL_ERRORS, dial, explain
 from mesh_agent.identity.model import Identity, IdentityError
 from mesh_agent.identity.settings import ControlPlaneSettings, Endpoint
-from mesh_core.wire import messages, rpc, types
+from mesh_core.wire import rpc, types
 
 DEADLINE_SECONDS = 10.0
 
@@ -52,6 +53,8 @@ class CertificateClient:
         The caller proves itself by ``identity`` (mutual TLS) or by ``token``. SigningError names
         each address that was tried.
         """
+        from mesh_core.wire import messages  # loaded while the key is made
+
         request = messages.IstioCertificateRequest(
             csr=csr_pem.decode(), validity_duration=self._lifetime
         )
@@ -72,7 +75,10 @@ class CertificateClient:
                         timeout=DEADLINE_SECONDS,
                     )
             except CALL_ERRORS as error:
-                problems.append(explain(error, self._settings, endpoint))
+                problem = explain(error, self._settings, endpoint)
+                if token is not None and _unauthenticated(error):
+                    problem += f" ({claims.sent(token, self._cluster_id)})"
+                problems.append(problem)
                 refused = refused or _refused(error, identity)
                 exhausted = exhausted or _exhausted(error)
                 continue
@@ -84,6 +90,10 @@ class CertificateClient:
                 f"found a chain of {len(chain)}"
             )
         raise SigningError("; ".join(problems), refused=refused, exhausted=exhausted)
+
+
+def _unauthenticated(error: Exception) -> bool:
+    return isinstance(error, GRPCError) and error.status is Status.UNAUTHENTICATED
 
 
 def _refused(error: Exception, identity: Identity | None) -> bool:

@@ -79,6 +79,28 @@ class KeyWorker:
             self._child.end()
 
 
+class Spare:
+    """A worker that was started ahead, before it was known whether there is an order for it.
+
+    It is ended when there is none in time.
+    """
+
+    def __init__(self, child: Apart, seconds: float = _SECONDS) -> None:
+        self._child: Apart | None = child
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.end)
+
+    def take(self) -> Apart | None:
+        """Return the process, which is the caller's now; None when it was taken or ended."""
+        self._timer.cancel()
+        child, self._child = self._child, None
+        return child
+
+    def end(self) -> None:
+        """End it, unless it was taken."""
+        if child := self.take():
+            child.end()
+
+
 @asynccontextmanager
 async def open_worker(waiting: Apart | None = None) -> AsyncIterator[KeyWorker]:
     """Yield a worker, the one that is ``waiting`` if it lives, and end it whatever happens.

@@ -26,7 +26,10 @@ from mesh_core.identity import SpiffeId
 
 log = logging.getLogger(__name__)
 
-_WHAT_HELPS: Final = "deliver a new join token with site.yml or rejoin.yml"
+_WHAT_HELPS: Final = (
+    "deliver a new join token with site.yml or rejoin.yml; no token helps against a cluster ID "
+    "that the control plane does not know (mesh_cluster_id)"
+)
 
 # Sleeps are cut, so that a wall clock that was set is noticed.
 _LONGEST_SLEEP = 60.0

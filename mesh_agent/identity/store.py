@@ -16,7 +16,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mesh_agent.identity.model import CertificateDetails, Identity, IdentityError
-from mesh_core.files import replace_link, write_atomic
+from mesh_core.files import replace_link, write_directory
 
 _KEPT = 2  # whoever opened the former set's files a moment ago may still read on
 
@@ -73,7 +73,6 @@ class IdentityStore:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         number = max(self._numbers(), default=0) + 1
         directory = self._directory / str(number)
-        directory.mkdir(mode=0o700)
         described = {
             "spiffe_id": details.spiffe_id,
             "serial": details.serial,
@@ -81,10 +80,13 @@ class IdentityStore:
             "not_after": details.not_after.isoformat(),
             "received": received.isoformat(),
         }
-        write_atomic(directory / "key.pem", key_pem, 0o600)
-        write_atomic(directory / "cert-chain.pem", chain_pem)
-        write_atomic(directory / "root-cert.pem", root_pem)
-        write_atomic(directory / "details.json", json.dumps(described, indent=1) + "\n")
+        files: dict[str, tuple[bytes | str, int]] = {
+            "key.pem": (key_pem, 0o600),
+            "cert-chain.pem": (chain_pem, 0o644),
+            "root-cert.pem": (root_pem, 0o644),
+            "details.json": (json.dumps(described, indent=1) + "\n", 0o644),
+        }
+        write_directory(directory, files)
         replace_link(self._directory / "current", str(number))
         for old in sorted(self._numbers())[:-_KEPT]:
             _remove(self._directory / str(old))

@@ -11,14 +11,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 from collections.abc import Mapping
 
 from mesh_core import pki
 from mesh_core.errors import MeshError
-
-_IDLE_SECONDS = 30
 
 
 def answer(order: Mapping[str, str]) -> dict[str, object]:
@@ -46,14 +43,9 @@ def answer(order: Mapping[str, str]) -> dict[str, object]:
 
 
 def main() -> None:
-    """Answer orders until stdin ends, or until nobody is there to hear the answer.
-
-    One that was started ahead and gets no order in time is not needed, and ends.
-    """
-    signal.alarm(_IDLE_SECONDS)
+    """Answer orders until stdin ends, or until nobody is there to hear the answer."""
     with contextlib.suppress(BrokenPipeError):
         for line in sys.stdin:
-            signal.alarm(0)
             os.write(sys.stdout.fileno(), json.dumps(answer(json.loads(line))).encode() + b"\n")
 
 

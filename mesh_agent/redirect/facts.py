@@ -54,7 +54,12 @@ class Host:
             ssh_ports=tuple(sorted(set(self._ssh_ports()))),
             bridges=self._bridges(),
             addresses=tuple(addresses),
+            ipv6=self.has_ipv6(),
         )
+
+    def has_ipv6(self) -> bool:
+        """Whether this host has IPv6 addresses, if only on loopback."""
+        return bool(_read(self.root / "proc/net/if_inet6").strip())
 
     def _nameservers(self) -> tuple[str, ...]:
         found = parse_resolv_conf(_read(self.root / "etc/resolv.conf")).upstreams()

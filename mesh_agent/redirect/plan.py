@@ -8,17 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from mesh_agent.redirect.ports import MESH_PORTS, SSH_PORT
 from mesh_agent.redirect.settings import RedirectSettings
-
-OUTBOUND_PORT: Final = 15001
-INBOUND_PORT: Final = 15006
-DNS_PORT: Final = 15053
-CAPTURE_PORTS: Final = (OUTBOUND_PORT, INBOUND_PORT)
-
-SSH_PORT: Final = 22
-MESH_PORTS: Final = (*CAPTURE_PORTS, 15008, 15020, 15021, 15090)
-"""Tunnel, agent's status, Envoy's health and metrics are Envoy's or the agent's own; the capture
-ports take nothing directly."""
 
 CONTAINER_INTERFACES: Final = ("docker*", "podman*", "cni*", "nerdctl*")
 """Bridges of container engines: what comes from them is this host's own traffic."""
@@ -31,7 +22,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 @dataclass(frozen=True, slots=True)
 class HostFacts:
     """What the host is like. ``nameservers`` are addresses;
-    ``bridges`` further interfaces of container engines; ``addresses`` the workload's."""
+    ``bridges`` further interfaces of container engines; ``addresses`` the workload's; ``ipv6``
+    whether the host has IPv6 addresses at all, if only on loopback."""
 
     agent_uid: int
     proxy_uid: int
@@ -40,6 +32,7 @@ class HostFacts:
     ssh_ports: tuple[int, ...] = ()
     bridges: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    ipv6: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +90,6 @@ def make_plan(settings: RedirectSettings, facts: HostFacts) -> Plan | None:
     """Return what to redirect, or None when nothing is."""
     if settings.mode != "transparent":
         return None
-    ipv6 = (
-        any(":" in address for address in facts.addresses)
-        if settings.ipv6 == "auto"
-        else settings.ipv6
-    )
     names, notes = _names(settings, facts.nameservers) if settings.dns else (None, ())
     inbound = _inbound(settings, facts) if settings.inbound else None
     outbound = _outbound(settings) if settings.outbound else None
@@ -111,12 +99,23 @@ def make_plan(settings: RedirectSettings, facts: HostFacts) -> Plan | None:
         proxy_uid=facts.proxy_uid,
         own_uids=_ports(facts.agent_uid, facts.proxy_uid, *facts.excluded_uids),
         interfaces=tuple(sorted(set(settings.exclude_interfaces))),
-        ipv6=ipv6,
+        ipv6=captures_ipv6(settings, has_ipv6=facts.ipv6, addresses=facts.addresses),
         inbound=inbound,
         outbound=outbound,
         names=names,
         notes=notes,
     )
+
+
+def captures_ipv6(settings: RedirectSettings, *, has_ipv6: bool, addresses: Iterable[str]) -> bool:
+    """Whether IPv6 is captured where anything is; ``addresses``: the workload's.
+
+    By default wherever the host has IPv6, in the mesh or not: otherwise whoever calls over IPv6
+    would get round the policies for its ports.
+    """
+    if settings.ipv6 == "auto":
+        return has_ipv6 or any(":" in address for address in addresses)
+    return settings.ipv6
 
 
 def _inbound(settings: RedirectSettings, facts: HostFacts) -> Inbound | None:

@@ -21,16 +21,8 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mesh_agent.redirect.plan import (
-    CAPTURE_PORTS,
-    DNS_PORT,
-    INBOUND_PORT,
-    OUTBOUND_PORT,
-    Inbound,
-    Names,
-    Outbound,
-    Plan,
-)
+from mesh_agent.redirect.plan import Inbound, Names, Outbound, Plan
+from mesh_agent.redirect.ports import CAPTURE_PORTS, DNS_PORT, INBOUND_PORT, OUTBOUND_PORT
 
 FAMILY: Final = "inet"
 TABLE: Final = "hybrid_mesh"

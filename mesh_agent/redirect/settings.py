@@ -54,7 +54,7 @@ class RedirectSettings:
     """Users (names or numbers) whose connections and questions are left alone."""
 
     ipv6: Literal["auto", True, False] = "auto"
-    """Whether IPv6 is captured. ``auto``: when the workload has an IPv6 address."""
+    """Whether IPv6 is captured. ``auto``: when the host has IPv6 addresses, in the mesh or not."""
 
     def __post_init__(self) -> None:
         """Check what types cannot say; ValueError names the field."""

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from envoy.service.discovery.v3 import discovery_pb2
 from grpclib.const import Status
 
-from mesh_core.wire import types
+from mesh_core.wire import discovery, types
 
 
 class _Form:
@@ -54,8 +53,8 @@ class Delta(_Form):
     """Changes."""
 
     path = types.ADS_DELTA
-    request = discovery_pb2.DeltaDiscoveryRequest
-    response = discovery_pb2.DeltaDiscoveryResponse
+    request = discovery.DeltaDiscoveryRequest
+    response = discovery.DeltaDiscoveryResponse
 
     @staticmethod
     def packed(response: Any) -> list[Any]:
@@ -67,8 +66,8 @@ class Sotw(_Form):
     """The state of the world."""
 
     path = types.ADS_STREAM
-    request = discovery_pb2.DiscoveryRequest
-    response = discovery_pb2.DiscoveryResponse
+    request = discovery.DiscoveryRequest
+    response = discovery.DiscoveryResponse
 
     @staticmethod
     def packed(response: Any) -> list[Any]:

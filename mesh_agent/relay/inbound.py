@@ -25,7 +25,7 @@ _SAID_BY_SERVERS: Final = frozenset({"AUTO_REGISTER_GROUP", "POD_PORTS"})
 
 
 class Inbound:
-    """Watches the clusters that upstream streams begin with.
+    """Watches the clusters that upstream streams begin with, in either form of the messages.
 
     It counts over all of them: who never gets one is not asked about again, who got one is.
     """

@@ -13,12 +13,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf.message import DecodeError
 
 from mesh_core.clock import Clock
 from mesh_core.files import write_atomic
-from mesh_core.wire import types
+from mesh_core.wire import discovery, types
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +38,7 @@ class LastGood:
         """Read what was kept; a file that cannot be used is reported and left out."""
         for path in sorted(self._directory.glob("*.pb")):
             try:
-                state = discovery_pb2.DeltaDiscoveryResponse.FromString(path.read_bytes())
+                state = discovery.DeltaDiscoveryResponse.FromString(path.read_bytes())
             except (OSError, DecodeError) as error:
                 log.warning("%s is not used: %s", path, error)
                 continue
@@ -100,7 +99,7 @@ class LastGood:
             names = held(type_url)
             if names is not None:
                 kept = self._kept[type_url] = {n: kept[n] for n in kept if n in names}
-            state = discovery_pb2.DeltaDiscoveryResponse(type_url=type_url)
+            state = discovery.DeltaDiscoveryResponse(type_url=type_url)
             for _unused, body in kept.values():
                 state.resources.add().MergeFromString(body)
             files[self._directory / f"{types.short(type_url)}.pb"] = state.SerializeToString()

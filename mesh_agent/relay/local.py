@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from envoy.service.discovery.v3 import discovery_pb2
-
 from mesh_agent.relay.lastgood import LastGood
 from mesh_agent.relay.subscriptions import Subscription
+from mesh_core.wire import discovery
 
 
 def answer(store: LastGood, type_url: str, subscription: Subscription, nonce: str) -> Any | None:
@@ -30,7 +29,7 @@ def answer(store: LastGood, type_url: str, subscription: Subscription, nonce: st
     starting = subscription.wildcard and not (subscription.versions or subscription.answered)
     if not (missing or starting):
         return None
-    response = discovery_pb2.DeltaDiscoveryResponse(
+    response = discovery.DeltaDiscoveryResponse(
         type_url=type_url, nonce=nonce, removed_resources=sorted(missing - kept.keys())
     )
     for name in sorted(kept if starting else missing & kept.keys()):

@@ -2,7 +2,7 @@
 """A state-of-the-world stream of Envoy, carried as it is but for what Envoy lacks.
 
 Envoy is configured for delta; this is for an Envoy that is not. It ends when its upstream stream
-ends, and Envoy keeps what it has and tries again.
+ends, or when another one is wanted, and Envoy keeps what it has and tries again.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from mesh_agent.adapt.adapter import Adapter
+from mesh_agent.adapt.views import Named
 from mesh_agent.relay.companion import Companion
 from mesh_agent.relay.dialect import Sotw
 from mesh_agent.relay.fit import fit, opens
+from mesh_agent.relay.inbound import Inbound
 from mesh_agent.relay.record import Record
 from mesh_agent.relay.upstream import (
     PATIENT_SECONDS,
@@ -29,30 +31,42 @@ from mesh_core.wire.rpc import BytesStream
 
 
 class SotwSession:
-    """Serves ``stream`` until either side ends it."""
+    """Serves ``stream`` until either side ends it, or ``inbound``, which outlives it, is missed."""
 
     def __init__(
-        self, stream: BytesStream, connector: Connector, companion: Companion, record: Record
+        self,
+        stream: BytesStream,
+        connector: Connector,
+        companion: Companion,
+        record: Record,
+        inbound: Inbound,
     ) -> None:
         self._stream = stream
         self._connector = connector
         self._companion = companion
         self._record = record
+        self._inbound = inbound
+        self._begins_anew = False
         self._upstream: Upstream | None = None
         self._adapter: Adapter | None = None
         self._introduced = False
         self._listening = False
 
     async def run(self) -> None:
-        """Carry messages; GRPCError UNAVAILABLE when there is no control plane."""
+        """Carry messages; GRPCError UNAVAILABLE without a control plane, or to begin anew."""
         problem = ""
         for endpoint in self._connector.endpoints:
             deadline = asyncio.get_running_loop().time() + PATIENT_SECONDS
             try:
                 async with self._connector.open(Sotw.path, endpoint, deadline) as upstream:
                     self._upstream = upstream
-                    await first_of(self._requests(upstream), self._responses(upstream))
+                    self._inbound.begin()
+                    await first_of(
+                        self._requests(upstream), self._responses(upstream), self._overdue()
+                    )
+                if not self._begins_anew:
                     return
+                problem = "inbound clusters are missing: begin anew"
             except UpstreamError as error:
                 problem = str(error)
                 self._record.lost(problem, cached=False)
@@ -65,12 +79,17 @@ class SotwSession:
         if self._upstream and self._listening and (report := self._companion.health_report(Sotw)):
             self._upstream.send(report)
 
+    async def _overdue(self) -> None:
+        await self._inbound.overdue()
+        self._begins_anew = True
+
     async def _requests(self, upstream: Upstream) -> None:
         async for message in self._stream:
             request = Sotw.read_request(message)
             self._record.counts.requests[types.short(request.type_url)] += 1
             if request.HasField("node"):
                 self._adapter = Adapter.of(request.node)
+                self._inbound.meet(request.node)
             if request.HasField("error_detail"):
                 self._record.refused(
                     request.type_url, request.resource_names, request.error_detail.message
@@ -99,6 +118,8 @@ class SotwSession:
             if response.type_url == types.NAME_TABLE:
                 upstream.send(self._companion.hear(Sotw, response))
                 continue
+            if response.type_url == types.CLUSTER:
+                self._inbound.hear(Named.FromString(each.value).name for each in response.resources)
             if self._adapter and opens(self._adapter, response.type_url):
                 await fit(self._adapter, response.type_url, response.resources)
                 message = response.SerializeToString()

@@ -12,6 +12,7 @@ from grpclib.exceptions import GRPCError
 
 from mesh_agent.relay.companion import Companion
 from mesh_agent.relay.dialect import Delta, Sotw
+from mesh_agent.relay.inbound import Inbound
 from mesh_agent.relay.lastgood import LastGood
 from mesh_agent.relay.plain import SotwSession
 from mesh_agent.relay.record import Record
@@ -35,6 +36,7 @@ class RelayService:
         self._store = store
         self._companion = companion
         self._clock = clock
+        self._inbound = Inbound(clock)  # of all streams of the state of the world
         self._session: DeltaSession | SotwSession | None = None
         self._serving: asyncio.Task[None] | None = None
 
@@ -62,7 +64,9 @@ class RelayService:
         )
 
     async def _sotw(self, stream: BytesStream) -> None:
-        await self._serve(SotwSession(stream, self._connector, self._companion, self.record))
+        await self._serve(
+            SotwSession(stream, self._connector, self._companion, self.record, self._inbound)
+        )
 
     async def _serve(self, session: DeltaSession | SotwSession) -> None:
         if self._serving:

@@ -144,10 +144,12 @@ class DeltaSession:
             self._inbound.meet(request.node)
         reaction = self._subscriptions.request(request)
         self._note_judgement(reaction)
+        # Also while one that does not answer yet has been asked: it may never do so. First this,
+        # so that it is told what Envoy has from here.
+        if self._without_control_plane:
+            await self._answer(reaction.type_url)
         if self._upstream:
             self._pass_on(self._upstream, message, request, reaction)
-        elif self._without_control_plane:
-            await self._answer(reaction.type_url)
         if not self._health_told:
             self.report_health()
 

@@ -12,9 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from envoy.service.discovery.v3 import discovery_pb2
-
-from mesh_core.wire import types
+from mesh_core.wire import discovery, types
 
 # Clusters before their endpoints, listeners before their routes: the order in which Envoy needs
 # them. Other types follow as they came.
@@ -109,7 +107,7 @@ class Subscriptions:
     def request(self, request: Any) -> Reaction:
         """Take note of a DeltaDiscoveryRequest."""
         if request.HasField("node"):
-            self._node = discovery_pb2.DeltaDiscoveryRequest(node=request.node)
+            self._node = discovery.DeltaDiscoveryRequest(node=request.node)
         subscription = self._types.setdefault(request.type_url, Subscription())
         first, subscription.asked = not subscription.asked, True
         subscribed = tuple(request.resource_names_subscribe)
@@ -189,7 +187,7 @@ class Subscriptions:
         }
         for update in subscription.pending:
             held.update(dict.fromkeys(update.names, _UNKNOWN_VERSION))
-        return discovery_pb2.DeltaDiscoveryRequest(
+        return discovery.DeltaDiscoveryRequest(
             type_url=type_url,
             resource_names_subscribe=_names(subscription),
             initial_resource_versions=held,

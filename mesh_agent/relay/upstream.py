@@ -118,7 +118,8 @@ class Connector:
     ) -> AsyncIterator[Upstream]:
         """Yield a stream on the gRPC ``path``, connected before ``deadline`` (the loop's time).
 
-        UpstreamError for all that goes wrong on it, also inside the ``async with``.
+        UpstreamError for all that goes wrong on it, also inside the ``async with``, whose end is
+        the stream's.
         """
         identity = self._identity.valid
         if identity is None:
@@ -136,6 +137,7 @@ class Connector:
                     yield upstream
                 finally:
                     writing.cancel()
+                await stream.cancel()  # this side leaves it: a stream has no end of its own
         except IdentityError as error:
             raise UpstreamError(str(error)) from error
         except CALL_ERRORS as error:
@@ -195,10 +197,9 @@ async def follow(
             identity_changed.clear()
             exhausted = False
             for endpoint in connector.endpoints:
-                began = clock.monotonic()
-                status = await _follow_one(connector, endpoint, tell, seconds)
-                exhausted = exhausted or status is Status.RESOURCE_EXHAUSTED
-                if clock.monotonic() - began > _STEADY_SECONDS:
+                end = await _follow_one(connector, endpoint, tell, seconds, clock)
+                exhausted = exhausted or end.status is Status.RESOURCE_EXHAUSTED
+                if end.answering > _STEADY_SECONDS:
                     patience.reset()
             seconds = PATIENT_SECONDS
             wait = clock.sleep(patience.next(exhausted=exhausted))
@@ -207,14 +208,27 @@ async def follow(
         unsubscribe()
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """Of a stream: what the control plane answered to it, and for how long (s) it had answered.
+
+    Time that a call takes to fail does not count: such a control plane is asked more seldom.
+    """
+
+    status: Status | None
+    answering: float
+
+
 async def _follow_one(
     connector: Connector,
     endpoint: Endpoint,
     tell: Callable[[News], Awaitable[None]],
     seconds: float,
-) -> Status | None:
-    """Follow one control plane until its stream ends; return what it answered to that, if so."""
+    clock: Clock,
+) -> _End:
+    """Follow one control plane until its stream ends."""
     error: UpstreamError | None = None
+    answered: float | None = None
     for path, kind in ((Delta.path, Upstream), (Sotw.path, WorldUpstream)):
         deadline = asyncio.get_running_loop().time() + seconds
         try:
@@ -222,6 +236,7 @@ async def _follow_one(
                 await tell(Opened(upstream))
                 async with asyncio.timeout_at(deadline):
                     message = await upstream.receive()
+                answered = clock.monotonic()
                 while True:
                     await tell(Received(upstream, message))
                     message = await upstream.receive()
@@ -230,7 +245,8 @@ async def _follow_one(
         if error is None or error.status is not Status.UNIMPLEMENTED:
             break
     await tell(Lost(str(error)))
-    return error.status if error else None
+    lasted = 0.0 if answered is None else clock.monotonic() - answered
+    return _End(error.status if error else None, lasted)
 
 
 async def first_of(*awaitables: Coroutine[Any, Any, object]) -> None:

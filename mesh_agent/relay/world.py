@@ -11,10 +11,8 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from envoy.service.discovery.v3 import discovery_pb2
-
 from mesh_agent.adapt.views import Named
-from mesh_core.wire import types
+from mesh_core.wire import discovery, types
 
 # A response has all of these. Only of them an unchanged one may be left out: Envoy waits for the
 # endpoints of a changed cluster and for the routes of a changed listener.
@@ -48,7 +46,7 @@ class World:
         What is asked for while a response is not judged goes with the judgement: servers ignore
         requests that do not name their latest response.
         """
-        result = discovery_pb2.DiscoveryRequest(type_url=request.type_url)
+        result = discovery.DiscoveryRequest(type_url=request.type_url)
         if request.HasField("node"):
             result.node.CopyFrom(request.node)
         if request.HasField("error_detail"):
@@ -69,7 +67,7 @@ class World:
         """Return the DeltaDiscoveryResponse for a DiscoveryResponse."""
         type_url = response.type_url
         kind = self._kinds.setdefault(type_url, _Kind())
-        result = discovery_pb2.DeltaDiscoveryResponse(
+        result = discovery.DeltaDiscoveryResponse(
             type_url=type_url, nonce=response.nonce, system_version_info=response.version_info
         )
         present: dict[str, str] = {}

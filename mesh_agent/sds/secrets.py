@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
-
 from mesh_agent.identity.model import Identity
+from mesh_core.wire.discovery import Secret
 
 CERTIFICATE = "default"
 ROOT = "ROOTCA"
@@ -14,7 +13,7 @@ NAMES = (CERTIFICATE, ROOT)
 
 def build(name: str, identity: Identity) -> bytes:
     """Return the serialized ``envoy...tls.v3.Secret``; KeyError for a name that is not ours."""
-    secret = secret_pb2.Secret(name=name)
+    secret = Secret(name=name)
     if name == ROOT:
         secret.validation_context.trusted_ca.inline_bytes = identity.root_pem
     elif name == CERTIFICATE:

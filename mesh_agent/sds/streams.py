@@ -11,9 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from envoy.service.discovery.v3 import discovery_pb2
-
-from mesh_core.wire import types
+from mesh_core.wire import discovery, types
 
 
 @dataclass(slots=True)
@@ -46,7 +44,7 @@ class SotwStream(_Stream):
 
     def request(self, raw: bytes) -> bytes | None:
         """Take Envoy's request; return the response that it asks for, if there is one."""
-        request = discovery_pb2.DiscoveryRequest.FromString(raw)
+        request = discovery.DiscoveryRequest.FromString(raw)
         if request.HasField("error_detail"):
             self.on_refusal(", ".join(self._names), request.error_detail.message)
         if request.response_nonce and request.response_nonce != str(self._count):
@@ -56,7 +54,7 @@ class SotwStream(_Stream):
         return self.changed()
 
     def _response(self, news: Mapping[str, bytes]) -> bytes:
-        response = discovery_pb2.DiscoveryResponse(
+        response = discovery.DiscoveryResponse(
             type_url=types.SECRET, version_info=str(self._count), nonce=str(self._count)
         )
         # Others that it knows must be in too: a response is all there is.
@@ -72,7 +70,7 @@ class DeltaStream(_Stream):
 
     def request(self, raw: bytes) -> bytes | None:
         """Take Envoy's request; return the response that it asks for, if there is one."""
-        request = discovery_pb2.DeltaDiscoveryRequest.FromString(raw)
+        request = discovery.DeltaDiscoveryRequest.FromString(raw)
         if request.HasField("error_detail"):
             self.on_refusal(", ".join(self._sent), request.error_detail.message)
         for name in request.resource_names_unsubscribe:
@@ -86,9 +84,7 @@ class DeltaStream(_Stream):
         return self.changed()
 
     def _response(self, news: Mapping[str, bytes]) -> bytes:
-        response = discovery_pb2.DeltaDiscoveryResponse(
-            type_url=types.SECRET, nonce=str(self._count)
-        )
+        response = discovery.DeltaDiscoveryResponse(type_url=types.SECRET, nonce=str(self._count))
         for name, body in news.items():
             resource = response.resources.add(name=name, version=str(self._count))
             resource.resource.type_url = types.SECRET

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 from mesh_agent.envoy.admin import EnvoyAdmin, EnvoyError
@@ -14,9 +16,12 @@ from mesh_agent.identity.model import IdentityState
 from mesh_agent.identity.service import IdentityService
 from mesh_agent.relay.record import Record
 from mesh_agent.settings import AgentSettings
+from mesh_agent.status.application import ScrapeError, scrape
 from mesh_agent.status.exposition import Sample, render
 from mesh_agent.status.standard import standard
 from mesh_core import __version__
+
+log = logging.getLogger(__name__)
 
 
 class DnsPart(Protocol):
@@ -40,7 +45,7 @@ class Report:
     health: Callable[[], HealthStatus]
     redirect: Callable[[], Mapping[str, object]]
     proxy: EnvoyAdmin
-    scrape_failures: int = 0
+    scrape_failures: Counter[str] = field(default_factory=lambda: Counter(envoy=0))
 
     async def lacks(self) -> list[str]:
         """Return what keeps this host from being ready, in words; nothing if it is."""
@@ -88,19 +93,32 @@ class Report:
         }
 
     async def metrics(self, query: str = "") -> bytes:
-        """Return the agent's metrics and Envoy's in Prometheus' text format.
+        """Return the agent's metrics, Envoy's and the application's in Prometheus' text format.
 
-        Envoy not answering is counted, never an error: the agent's own are worth having.
+        One not answering is counted, never an error: the others are worth having.
         """
+        envoys, applications = await asyncio.gather(self._envoys(query), self._applications())
+        own = [*self._samples(), *(self.dns.metrics() if self.dns else ())]
+        return render(own) + envoys + applications
+
+    async def _envoys(self, query: str) -> bytes:
         try:
             raw = await self.proxy.prometheus(query)
-            # In a thread: names are answered meanwhile.
-            envoys = await asyncio.to_thread(standard, raw)
         except EnvoyError:
-            self.scrape_failures += 1
-            envoys = b""
-        own = [*self._samples(), *(self.dns.metrics() if self.dns else ())]
-        return render(own) + envoys
+            self.scrape_failures["envoy"] += 1
+            return b""
+        return await asyncio.to_thread(standard, raw)  # names are answered meanwhile
+
+    async def _applications(self) -> bytes:
+        status = self.settings.status
+        if status.application_port is None:
+            return b""
+        try:
+            return await scrape(status.application_port, status.application_path)
+        except ScrapeError as error:
+            log.debug("the application's metrics are left out: %s", error)
+            self.scrape_failures["application"] += 1
+            return b""
 
     def _samples(self) -> Iterator[Sample]:
         identity, relay = self.identity.status(), self.relay
@@ -129,4 +147,5 @@ class Report:
         health = self.health()
         if health.state in ("healthy", "unhealthy"):
             yield "mesh_agent_application_healthy", {}, health.state == "healthy"
-        yield "mesh_agent_scrape_failures_total", {"type": "envoy"}, self.scrape_failures
+        for kind, count in sorted(self.scrape_failures.items()):
+            yield "mesh_agent_scrape_failures_total", {"type": kind}, count

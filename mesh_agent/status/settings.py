@@ -7,6 +7,7 @@ import ipaddress
 from dataclasses import dataclass
 
 from mesh_agent.identity.settings import Endpoint
+from mesh_agent.redirect.ports import MESH_PORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +17,29 @@ class StatusSettings:
     port: int = 15020
     address: str = "0.0.0.0"  # noqa: S104 - scraped from elsewhere, as Istio's
 
+    application_port: int | None = None
+    """Where the application gives metrics on loopback, to be scraped with the proxy's."""
+
+    application_path: str = "/metrics"
+    """Path of the application's metrics."""
+
     def __post_init__(self) -> None:
         """Check what types cannot say; ValueError names the field."""
         if not 0 < self.port < 65536:
             raise ValueError(f"port: expected a port between 1 and 65535, found {self.port}")
+        application = self.application_port
+        if application is not None and not 0 < application < 65536:
+            raise ValueError(f"application_port: expected a port, found {application}")
+        if application in (self.port, *MESH_PORTS):  # would ask itself for ever
+            raise ValueError(
+                f"application_port: expected a port of the application, found {application}, "
+                "which is the mesh's own"
+            )
+        if not self.application_path.startswith("/"):
+            raise ValueError(
+                f"application_path: expected a path that begins with /, "
+                f"found {self.application_path!r}"
+            )
         try:
             ipaddress.ip_address(self.address)
         except ValueError as error:

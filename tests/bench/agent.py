@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.bench.agents import DNS_PORT, Agent, Running
 from tests.bench.ask import answers
-from tests.bench.measure import cpu, memory, seconds_until
+from tests.bench.measure import before_others, cpu, memory, seconds_until
 from tests.bench.mesh import FIRST_NAME, Mesh
 from tests.bench.table import Table, ratio
 
@@ -44,7 +44,7 @@ def measure(
             place = directory / f"{agent.name}-{number}"
             place.mkdir(parents=True)
             agent.prepare(place, mesh)
-            with agent.started(place) as running:
+            with before_others(), agent.started(place) as running:
                 _one(agent.name, running, found[agent.name], last=number == starts - 1)
     return found
 

@@ -3,11 +3,30 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from lab.errors import LabError
+
+
+@contextmanager
+def before_others() -> Iterator[None]:
+    """Have this program, and what it starts, run before the machine's other work if that may be.
+
+    A start takes a fraction of a second: else it is that other work which is measured.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
+    except PermissionError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def memory(pid: int) -> tuple[float, float]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -94,6 +96,44 @@ def test_duplicate_keys_and_bad_yaml_name_the_line(tmp_path: Path) -> None:
         load_yaml(path)
     with pytest.raises(ConfigError, match=r"absent\.yaml: cannot be read: No such file"):
         load_yaml(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('{"a": 1, "b": [true, null, "x: y"]}', {"a": 1, "b": [True, None, "x: y"]}),
+        ('# one\n#two\n{"a": {}}\n', {"a": {}}),
+        ("{a: 1}\n", {"a": 1}),  # YAML that only begins like JSON
+        ('{"a": 1}  # one\n', {"a": 1}),
+    ],
+)
+def test_json_is_yaml(tmp_path: Path, text: str, found: object) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    assert load_yaml(path) == found
+
+
+def test_a_mistake_in_json_is_told_as_in_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text('{"a": 1,\n "b": {"c": 1,\n "c": 2}}\n')
+    with pytest.raises(ConfigError, match=r"x\.yaml:3: not valid YAML: key 'c' is given twice"):
+        load_yaml(path)
+    path.write_text('{"a": 1\n')
+    with pytest.raises(ConfigError, match=r"x\.yaml:2: not valid YAML"):
+        load_yaml(path)
+
+
+def test_json_needs_no_yaml_library(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text('{"a": 1}\n')
+    program = (
+        "import sys; from pathlib import Path; from mesh_core.config import load_yaml\n"
+        "print(load_yaml(Path(sys.argv[1])), 'yaml' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "{'a': 1} False\n"
 
 
 def test_streams_of_documents(tmp_path: Path) -> None:

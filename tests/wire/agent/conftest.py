@@ -8,33 +8,13 @@ from pathlib import Path
 import pytest
 
 from mesh_agent.settings import AgentSettings, Paths
-from tests.wire.agent.support.host import settings_for
-from tests.wire.agent.support.meshes import EmbeddedMesh, IstiodMesh, Mesh
-from tests.wire.agent.support.plane import Plane
-
-
-@pytest.fixture
-async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
-    """A control plane that does what the test tells it, with a token ``t`` for the host."""
-    plane = Plane(tmp_path / "plane")
-    await plane.start()
-    yield plane
-    await plane.stop()
+from tests.wire.agent.support.meshes import EmbeddedMesh, IstiodMesh, Mesh, host_of
 
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
     """Private directories."""
     return Paths(tmp_path / "state", tmp_path / "run")
-
-
-@pytest.fixture
-def settings(plane: Plane, tmp_path: Path) -> AgentSettings:
-    """A host that has a join token."""
-    settings = settings_for(plane, tmp_path)
-    settings.identity.token.write_text("t\n")
-    plane.tokens["t"] = str(settings.spiffe_id)
-    return settings
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +43,9 @@ async def mesh(
         await found.stop()
     else:
         await found.start()  # it is the session's
+
+
+@pytest.fixture
+def settings(mesh: Mesh, tmp_path: Path) -> AgentSettings:
+    """A host ``api-1`` that has a join token, and serves HTTP."""
+    return host_of(mesh, tmp_path, ports=("http",))

@@ -1,31 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Certificates from real control planes, and what goes wrong on the way to them."""
+
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
+from lab.cluster import Istiod
 from mesh_agent.identity import client
 from mesh_agent.identity.client import CertificateClient, SigningError
-from mesh_agent.identity.keys import KeyWorker, open_worker
-from mesh_agent.identity.model import CertificateDetails
-from mesh_agent.identity.service import IdentityService
+from mesh_agent.identity.keys import open_worker
 from mesh_agent.identity.settings import ControlPlaneSettings, Endpoint
-from mesh_agent.identity.store import IdentityStore
 from mesh_agent.settings import AgentSettings, Paths
 from mesh_core import pki
-from mesh_core.clock import SystemClock
 from mesh_core.wire import rpc, types
 from tests.wire.agent.support.host import running_host
-from tests.wire.agent.support.plane import Plane, until
+from tests.wire.agent.support.link import linked
+from tests.wire.agent.support.meshes import EmbeddedMesh, IstiodMesh, Mesh, through
+from tests.wire.agent.support.wait import until
+
+pytestmark = pytest.mark.timeout(180)
 
 
 @contextlib.asynccontextmanager
@@ -39,7 +42,7 @@ async def sds(paths: Paths, *names: str) -> AsyncIterator[tuple[Any, Any]]:
         await stream.send_message(request.SerializeToString())
 
         async def secrets() -> dict[str, Any]:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(15):
                 message = await stream.recv_message()
             response = discovery_pb2.DiscoveryResponse.FromString(message or b"")
             request.response_nonce = response.nonce
@@ -52,20 +55,36 @@ async def sds(paths: Paths, *names: str) -> AsyncIterator[tuple[Any, Any]]:
         await stream.cancel()
 
 
+@pytest.fixture
+def metadata(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, str]]:
+    """What the calls for certificates said of themselves, as far as they were answered."""
+    said: list[Mapping[str, str]] = []
+    call = rpc.call
+
+    async def noted(*given: Any, metadata: Mapping[str, str], **more: Any) -> bytes:
+        answer = await call(*given, metadata=metadata, **more)
+        said.append(metadata)
+        return answer
+
+    monkeypatch.setattr(client.rpc, "call", noted)
+    return said
+
+
 async def test_token_then_certificate_then_a_pushed_renewal(
-    plane: Plane, settings: AgentSettings, paths: Paths
+    mesh: Mesh, settings: AgentSettings, paths: Paths, metadata: list[Mapping[str, str]]
 ) -> None:
     soon = replace(settings.identity, rotate_ratio=0.0002, rotate_jitter=0.0)  # of an hour
     settings = replace(settings, identity=soon)
+    token, before = settings.identity.token.read_text(), await mesh.issued()
     async with running_host(settings, paths) as host, sds(paths, "default", "ROOTCA") as (_, get):
         first, second = await get(), await get()
         assert host.identity.valid
-    assert plane.proofs[:2] == ["token", "certificate"]
+    assert await mesh.issued() - before >= 2
     assert not settings.identity.token.exists()
-    assert plane.metadata[0]["authorization"] == "Bearer t"
-    assert plane.metadata[0]["clusterid"] == "mesh1"
-    assert "authorization" not in plane.metadata[1]
-    assert first["ROOTCA"].validation_context.trusted_ca.inline_bytes == plane.root.read_bytes()
+    assert metadata[0] == {"authorization": f"Bearer {token}", "clusterid": mesh.cluster_id}
+    assert metadata[1] == {"clusterid": mesh.cluster_id}  # it proved itself by the certificate
+    root = first["ROOTCA"].validation_context.trusted_ca.inline_bytes
+    assert root.strip() == mesh.root.read_bytes().strip()
     chains = [each["default"].tls_certificate for each in (first, second)]
     assert chains[0].certificate_chain != chains[1].certificate_chain
     for chain in chains:
@@ -75,24 +94,24 @@ async def test_token_then_certificate_then_a_pushed_renewal(
 
 
 async def test_sds_waits_for_the_first_certificate(
-    plane: Plane, settings: AgentSettings, paths: Paths
+    mesh: Mesh, settings: AgentSettings, paths: Paths
 ) -> None:
-    await plane.stop()
+    await mesh.stop()
     async with running_host(settings, paths) as host, sds(paths, "default") as (_, get):
         answer = asyncio.create_task(get())
         await until(lambda: host.identity.status().last_error)
         assert not answer.done()
-        await plane.start()
+        await mesh.start()
         assert "default" in await answer
 
 
 async def test_after_a_restart_the_certificate_on_disk_serves_without_the_control_plane(
-    plane: Plane, settings: AgentSettings, paths: Paths
+    mesh: Mesh, settings: AgentSettings, paths: Paths
 ) -> None:
     async with running_host(settings, paths) as host:
         await until(lambda: host.identity.valid)
         serial = host.identity.status().serial
-    await plane.stop()
+    await mesh.stop()
     async with running_host(settings, paths) as host, sds(paths, "default") as (_, get):
         assert "default" in await get()
         assert host.identity.status().serial == serial
@@ -102,145 +121,143 @@ async def test_after_a_restart_the_certificate_on_disk_serves_without_the_contro
 @pytest.mark.parametrize("kind", ["no address", "wrong name", "other authority", "silent"])
 async def test_failures_say_what_and_where(
     kind: str,
-    plane: Plane,
+    mesh: Mesh,
     settings: AgentSettings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    control_plane, port = settings.control_plane, plane.port
-    if kind == "no address":
-        await plane.stop()
-        expected = f"control plane 127.0.0.1:{port}: cannot be reached: Connection refused"
-    elif kind == "wrong name":
-        control_plane = replace(control_plane, server_name="istiod.other.svc")
-        expected = "its certificate is not accepted: Hostname mismatch.*name istiod.other.svc"
-    elif kind == "other authority":
-        other = Plane(tmp_path / "other")
-        control_plane = replace(control_plane, root_certificate=other.root)
-        expected = f"its certificate is not accepted: .*an authority in {other.root}"
-    else:
-        plane.silent = True
-        monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.3)
-        expected = f"control plane 127.0.0.1:{port}: no answer in time"
-    signer = CertificateClient(control_plane, cluster_id="c", lifetime_seconds=60)
-    with pytest.raises(SigningError, match=expected) as raised:
-        await signer.sign(b"csr", control_plane.endpoints, token="t")
-    assert not raised.value.refused
+    async with linked(mesh.address) as link:
+        control_plane = settings.control_plane
+        if kind == "no address":
+            await mesh.stop()
+            expected = f"control plane {mesh.address}: cannot be reached: Connection refused"
+        elif kind == "wrong name":
+            control_plane = replace(control_plane, server_name="istiod.other.svc")
+            expected = "its certificate is not accepted: Hostname mismatch.*name istiod.other.svc"
+        elif kind == "other authority":
+            root = tmp_path / "other" / "root-cert.pem"
+            pki.Authority.open(root.parent, "cluster.local")
+            control_plane = replace(control_plane, root_certificate=root)
+            expected = f"its certificate is not accepted: .*an authority in {root}"
+        else:
+            control_plane = through(link.address, settings).control_plane
+            link.hold()
+            monkeypatch.setattr(client, "DEADLINE_SECONDS", 0.5)
+            expected = f"control plane {link.address}: no answer in time"
+        signer = CertificateClient(control_plane, cluster_id="c", lifetime_seconds=60)
+        with pytest.raises(SigningError, match=expected) as raised:
+            await signer.sign(b"csr", control_plane.endpoints, token="t")
+        assert not raised.value.refused
 
 
-async def test_a_refused_token_is_told_apart(plane: Plane, settings: AgentSettings) -> None:
-    signer = CertificateClient(settings.control_plane, cluster_id="c", lifetime_seconds=60)
-    with pytest.raises(SigningError, match="answered UNAUTHENTICATED: the token is") as raised:
-        await signer.sign(b"csr", settings.control_plane.endpoints, token="wrong")
+async def test_a_connection_that_is_cut_is_told_and_tried_again(
+    mesh: Mesh, settings: AgentSettings, paths: Paths
+) -> None:
+    async with linked(mesh.address) as link:
+        link.hold()
+        async with running_host(through(link.address, settings), paths) as host:
+            await until(lambda: link.held)
+            link.cut()
+            await until(lambda: host.identity.status().last_error)
+            said = str(host.identity.status().last_error)
+            assert f"control plane {link.address}: the connection was lost" in said
+            assert settings.identity.token.exists()  # it may not have been read
+            link.release()
+            await until(lambda: host.identity.valid)
+
+
+async def test_a_refused_token_is_told_apart(mesh: Mesh, settings: AgentSettings) -> None:
+    signer = CertificateClient(
+        settings.control_plane, cluster_id=mesh.cluster_id, lifetime_seconds=60
+    )
+    csr = pki.new_csr(pki.new_key(), str(settings.spiffe_id))
+    with pytest.raises(SigningError, match=r"answered UNAUTHENTICATED: \w") as raised:
+        await signer.sign(csr, settings.control_plane.endpoints, token="wrong")
+    sent = f"(sent the cluster ID {mesh.cluster_id} and a token without claims)"
+    assert sent in str(raised.value)
     assert raised.value.refused
     assert not raised.value.exhausted
 
 
-async def test_one_with_too_much_to_do_is_told_apart(plane: Plane, settings: AgentSettings) -> None:
-    plane.certificates_per_second = 0.001
-    signer = CertificateClient(settings.control_plane, cluster_id="c", lifetime_seconds=60)
-    for exhausted in (False, True):  # its one answer for a long time is that about the token
-        with pytest.raises(SigningError) as raised:
-            await signer.sign(b"csr", settings.control_plane.endpoints, token="wrong")
-        assert (raised.value.exhausted, raised.value.refused) == (exhausted, not exhausted)
+async def test_a_cluster_id_that_nobody_knows_is_named(mesh: Mesh, settings: AgentSettings) -> None:
+    """With a token that is good: istiod asks for the cluster first, an embedded one for none."""
+    signer = CertificateClient(settings.control_plane, cluster_id="other", lifetime_seconds=60)
+    csr, token = pki.new_csr(pki.new_key(), str(settings.spiffe_id)), mesh.token("api")
+    if mesh.kind == "embedded":
+        assert await signer.sign(csr, settings.control_plane.endpoints, token=token)
+        return
+    with pytest.raises(SigningError) as raised:
+        await signer.sign(csr, settings.control_plane.endpoints, token=token)
+    assert "sent the cluster ID other and a token for the audience istio-ca" in str(raised.value)
+    assert token not in str(raised.value)
 
 
-class Keys:
-    """A key worker in this process: thirty of them would take the test's time."""
-
-    async def new_request(self, spiffe_id: str) -> tuple[bytes, bytes]:
-        key = pki.new_key()
-        return key, pki.new_csr(key, spiffe_id)
-
-    async def read(self, key_pem: bytes, chain_pem: bytes) -> CertificateDetails:
-        assert pki.key_matches(key_pem, chain_pem)
-        found = pki.read_certificate(chain_pem)
-        return CertificateDetails(
-            found.uri_sans[0], found.serial_hex, found.not_before, found.not_after
-        )
-
-
-async def test_thirty_hosts_get_certificates_from_one_that_signs_few_at_a_time(
-    plane: Plane, settings: AgentSettings, tmp_path: Path
-) -> None:
-    plane.certificates_per_second = 20
-
-    @contextlib.asynccontextmanager
-    async def worker() -> AsyncIterator[KeyWorker]:
-        yield cast(KeyWorker, Keys())
-
-    hosts = []
-    for number in range(30):
-        directory = tmp_path / f"host-{number}"
-        directory.mkdir()
-        (directory / "token").write_text(directory.name)
-        plane.tokens[directory.name] = str(settings.spiffe_id)
-        hosts.append(
-            IdentityService(
-                settings.spiffe_id,
-                replace(settings.identity, token=directory / "token"),
-                settings.control_plane.endpoints,
-                store=IdentityStore(directory / "identity"),
-                signer=CertificateClient(
-                    settings.control_plane, cluster_id="c", lifetime_seconds=600
-                ),
-                worker=worker,
-                clock=SystemClock(),
-            )
-        )
-    tasks = [asyncio.create_task(host.run()) for host in hosts]
-    try:
-        await until(lambda: all(host.valid for host in hosts), 30)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    assert len(plane.proofs) == 30
-    assert (
-        30 < len(plane.metadata) < 30 * 6
-    )  # some were refused, and did not ask as fast as it goes
-
-
-async def test_a_root_that_cannot_be_read_is_named(plane: Plane, tmp_path: Path) -> None:
+async def test_a_root_that_cannot_be_read_is_named(mesh: Mesh, tmp_path: Path) -> None:
     settings = ControlPlaneSettings(
-        addresses=(f"127.0.0.1:{plane.port}",), root_certificate=tmp_path / "none.pem"
+        addresses=(mesh.address,), root_certificate=tmp_path / "none.pem"
     )
-    signer = CertificateClient(settings, cluster_id="c", lifetime_seconds=60)
+    signer = CertificateClient(settings, cluster_id=mesh.cluster_id, lifetime_seconds=60)
     with pytest.raises(Exception, match=r"none.pem: expected readable PEM certificates: No such"):
         await signer.sign(b"csr", settings.endpoints, token="t")
 
 
-async def test_addresses_are_tried_in_turn(plane: Plane, settings: AgentSettings) -> None:
+async def test_addresses_are_tried_in_turn(mesh: Mesh, settings: AgentSettings) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         away = Endpoint("127.0.0.1", unused.getsockname()[1])
-    signer = CertificateClient(settings.control_plane, cluster_id="c", lifetime_seconds=60)
-    async with open_worker() as worker:
-        _, csr = await worker.new_request(str(settings.spiffe_id))
-    endpoints = [away, *settings.control_plane.endpoints]
-    assert len(await signer.sign(csr, endpoints, token="t")) == 2
+        signer = CertificateClient(
+            settings.control_plane, cluster_id=mesh.cluster_id, lifetime_seconds=600
+        )
+        async with open_worker() as worker:
+            _, csr = await worker.new_request(str(settings.spiffe_id))
+        endpoints = [away, *settings.control_plane.endpoints]
+        chain = await signer.sign(csr, endpoints, token=mesh.token("api"))
+    assert len(chain) >= 2
+    assert pki.read_certificate(chain[0].encode()).uri_sans == (str(settings.spiffe_id),)
+
+
+@contextlib.asynccontextmanager
+async def successor(
+    mesh: Mesh, directory: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Mesh]:
+    """Replace ``mesh`` by a control plane of the same cluster with an authority of its own."""
+    await mesh.stop()  # two istiods of different roots would fight over the cluster's ConfigMaps
+    if mesh.kind == "embedded":
+        found = EmbeddedMesh(directory)
+        await found.start()
+        yield found
+        await found.stop()
+        return
+    api = request.getfixturevalue("api_server")
+    with Istiod(api, directory, name="istiod-successor") as istiod:
+        yield IstiodMesh(api, istiod, mesh.namespace)
 
 
 async def test_a_control_plane_with_another_authority_wants_a_token_again(
-    plane: Plane, settings: AgentSettings, paths: Paths, tmp_path: Path
+    mesh: Mesh,
+    settings: AgentSettings,
+    paths: Paths,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    metadata: list[Mapping[str, str]],
 ) -> None:
     async with running_host(settings, paths) as host:
         await until(lambda: host.identity.valid)
-    new = Plane(tmp_path / "new")
-    await new.start()
-    new.tokens["again"] = str(settings.spiffe_id)
-    settings.identity.token.write_text("again")
-    changed = replace(
-        settings,
-        control_plane=ControlPlaneSettings(
-            addresses=(f"127.0.0.1:{new.port}",), root_certificate=new.root
-        ),
-        identity=replace(settings.identity, rotate_ratio=0.000001, rotate_jitter=0.0),
-    )
-    async with running_host(changed, paths) as host:
-        await until(lambda: new.proofs)
-        await until(lambda: not settings.identity.token.exists())
-        current = host.identity.current
-        assert current
-        assert current.root_pem == new.root.read_bytes()
-    await new.stop()
+    async with successor(mesh, tmp_path / "successor", request) as new:
+        settings.identity.token.write_text(new.token("api"))
+        metadata.clear()
+        changed = replace(
+            settings,
+            control_plane=ControlPlaneSettings(addresses=(new.address,), root_certificate=new.root),
+            identity=replace(settings.identity, rotate_ratio=0.000001, rotate_jitter=0.0),
+        )
+        async with running_host(changed, paths) as host:
+            await until(lambda: metadata)
+            assert "authorization" in metadata[0]  # the certificate is worth nothing there
+            await until(lambda: not settings.identity.token.exists())
+
+            def trusts() -> bool:
+                current = host.identity.current
+                return bool(current and current.root_pem.strip() == new.root.read_bytes().strip())
+
+            await until(trusts)

@@ -7,7 +7,9 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import dns.asyncquery
 import dns.message
@@ -15,13 +17,23 @@ import pytest
 
 from mesh_agent.settings import AgentSettings, Paths
 from mesh_core import http
-from mesh_core.wire import messages, types
-from tests.wire.agent.support.plane import Plane, until
-from tests.wire.agent.support.process import Unit, free_port, unit, write_settings
+from tests.wire.agent.support.meshes import Mesh
+from tests.wire.agent.support.pair import ADDRESSES, application, calling, two_hosts
+from tests.wire.agent.support.process import Unit, unit, write_settings
 from tests.wire.agent.support.proxy import Envoy, running_envoy
-from tests.wire.agent.support.resources import cluster, endpoint, listener
+from tests.wire.agent.support.wait import until
 
-NAME = "api.shop.svc.cluster.local"
+pytestmark = pytest.mark.timeout(180)
+
+NAME, ADDRESS, PORT = "echo.mesh.test", "10.96.200.7", 70
+
+
+@pytest.fixture
+def settings(settings: AgentSettings, mesh: Mesh, tmp_path: Path) -> AgentSettings:
+    """The host has a root certificate of its own, as it has on a host."""
+    root = tmp_path / "root-cert.pem"
+    root.write_bytes(mesh.root.read_bytes())
+    return replace(settings, control_plane=replace(settings.control_plane, root_certificate=root))
 
 
 @pytest.fixture
@@ -46,10 +58,12 @@ async def ask_name(agent: Unit) -> str:
     return str(answer.answer[0][0])
 
 
-async def test_it_is_ready_when_it_listens_and_stops_cleanly(agent: Unit, plane: Plane) -> None:
+async def test_it_is_ready_when_it_listens_and_stops_cleanly(
+    agent: Unit, mesh: Mesh, settings: AgentSettings
+) -> None:
+    before = await mesh.issued()
     await agent.start(WATCHDOG_USEC="300000")
-    await agent.hear("WATCHDOG=1")
-    await agent.hear("STATUS=certificate valid until")
+    await agent.hear("WATCHDOG=1", "STATUS=certificate valid until")
     status = await agent.status()
     assert status["identity"]["state"] == "valid"
     assert status["ready"] is False
@@ -60,7 +74,13 @@ async def test_it_is_ready_when_it_listens_and_stops_cleanly(agent: Unit, plane:
     assert await agent.end(signal.SIGTERM) == 0
     await agent.hear("STOPPING=1")
     assert "Traceback" not in agent.log.read_text()
-    assert plane.proofs == ["token"]
+    assert await mesh.issued() - before == 1
+    assert not settings.identity.token.exists()  # it was the proof
+
+
+def network(settings: AgentSettings, name: object) -> dict[str, object]:
+    """The mesh of the host, with another network."""
+    return {**asdict(settings.mesh), "network": name}
 
 
 async def test_other_settings_are_taken_over_in_the_same_process(
@@ -71,13 +91,13 @@ async def test_other_settings_are_taken_over_in_the_same_process(
     process = agent.process
     status = {"address": "127.0.0.1", "port": agent.status_port}
 
-    write_settings(settings, agent.config, status=status, mesh={"network": 7})
+    write_settings(settings, agent.config, status=status, mesh=network(settings, 7))
     process.send_signal(signal.SIGHUP)
     await until(lambda: "not taken over" in agent.log.read_text())
     assert "agent.yaml: mesh.network: expected a string, found 7" in agent.log.read_text()
     assert (await agent.status())["workload"]["network"] == "network-1"
 
-    write_settings(settings, agent.config, status=status, mesh={"network": "network-9"})
+    write_settings(settings, agent.config, status=status, mesh=network(settings, "network-9"))
     process.send_signal(signal.SIGHUP)
     await agent.hear("RELOADING=1")
     await agent.hear("READY=1")
@@ -100,17 +120,19 @@ async def test_other_settings_leave_no_process_behind(agent: Unit, settings: Age
     await agent.start()
     assert agent.process
     assert children(agent.process.pid) == 1
-    for network in ("network-8", "network-9"):
+    for name in ("network-8", "network-9"):
         status = {"address": "127.0.0.1", "port": agent.status_port}
-        write_settings(settings, agent.config, status=status, mesh={"network": network})
+        write_settings(settings, agent.config, status=status, mesh=network(settings, name))
         agent.process.send_signal(signal.SIGHUP)
         await agent.hear("RELOADING=1")
         await agent.hear("READY=1")
     assert children(agent.process.pid) == 1
 
 
-async def test_what_keeps_it_from_starting_is_one_line(agent: Unit, plane: Plane) -> None:
-    plane.root.write_text("nothing")
+async def test_what_keeps_it_from_starting_is_one_line(
+    agent: Unit, settings: AgentSettings
+) -> None:
+    settings.control_plane.root_certificate.write_text("nothing")
     with pytest.raises(RuntimeError, match="the agent ended"):
         await agent.start()
     assert agent.process
@@ -119,10 +141,10 @@ async def test_what_keeps_it_from_starting_is_one_line(agent: Unit, plane: Plane
     assert line.startswith("mesh-agent: control_plane.root_certificate: expected PEM certificates")
 
 
-async def test_a_taken_status_port_takes_nothing_else(agent: Unit, plane: Plane) -> None:
+async def test_a_taken_status_port_takes_nothing_else(agent: Unit, settings: AgentSettings) -> None:
     other = await asyncio.start_server(echo, "127.0.0.1", agent.status_port)
     await agent.start()
-    await until(lambda: plane.proofs)
+    await until(lambda: not settings.identity.token.exists())  # it has its certificate
     expected = f"status: cannot listen on 127.0.0.1:{agent.status_port}: Address already in use"
     await until(lambda: expected in agent.log.read_text())
     other.close()
@@ -138,76 +160,111 @@ async def test_a_taken_status_port_takes_nothing_else(agent: Unit, plane: Plane)
     assert "Traceback" not in agent.log.read_text()
 
 
+def echoes(endpoint: str) -> dict[str, Any]:
+    """What is called: a name, an address, a port, and who answers."""
+    return outside("echo", NAME, endpoint, addresses=[ADDRESS])
+
+
+def outside(name: str, host: str, endpoint: str, **more: Any) -> dict[str, Any]:
+    """A ServiceEntry of one address outside the mesh."""
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "ServiceEntry",
+        "metadata": {"name": name},
+        "spec": {
+            "hosts": [host],
+            "location": "MESH_EXTERNAL",
+            "resolution": "STATIC",
+            "ports": [{"name": "tcp", "number": PORT, "protocol": "TCP", "targetPort": 7070}],
+            "endpoints": [{"address": endpoint}],
+            **more,
+        },
+    }
+
+
+MANY = 20
+
+
+def moved(number: int) -> list[dict[str, Any]]:
+    """Services under names that nobody had before."""
+    return [
+        outside(f"moving-{each}", f"at-{number}-{each}.mesh.test", "10.231.7.7")
+        for each in range(MANY)
+    ]
+
+
+def target(host: str) -> str:
+    return f"outbound|{PORT}||{host}"
+
+
+@pytest.mark.needs_root
 @pytest.mark.needs_envoy
 async def test_killed_again_and_again_under_load_nothing_is_lost(
-    agent: Unit,
-    plane: Plane,
-    settings: AgentSettings,
-    paths: Paths,
-    envoy_binary: Path,
-    tmp_path: Path,
+    mesh: Mesh, paths: Paths, settings: AgentSettings, envoy_binary: Path, tmp_path: Path
 ) -> None:
-    server = await asyncio.start_server(echo, "127.0.0.1", 0)
-    port = free_port()
-    for name in ("a", "b"):
-        plane.put(types.CLUSTER, name, "1", cluster(name))
-    plane.put(types.ENDPOINT, "a", "1", endpoint("a", server.sockets[0].getsockname()[1]))
-    plane.put(types.ENDPOINT, "b", "1", endpoint("b", 9))
-    plane.put(types.LISTENER, "l", "1", listener("l", port, "a"))
-    table = messages.NameTable()
-    table.table[NAME].ips.append("240.240.0.1")
-    plane.put(types.NAME_TABLE, "", "1", table)
+    mesh.apply(echoes(ADDRESSES[0]), *moved(0))
+    before = await mesh.issued()
+    with two_hosts() as (here, _), unit(settings, paths, tmp_path) as agent:
+        async with (
+            application(here),
+            running_envoy(envoy_binary, settings, paths, tmp_path, namespace=here) as envoy,
+        ):
+            await agent.start()
+            try:
+                await _killed_under_load(agent, mesh, envoy, here)
+                status = await agent.status()
+                assert status["ready"], status["lacks"]
+                assert status["control_plane"]["source"] == "live"
+                assert await mesh.issued() - before == 1
+                assert await agent.end(signal.SIGTERM) == 0
+            finally:
+                await agent.end()
+            assert "Traceback" not in agent.log.read_text()
+            assert f"{ADDRESS}_{PORT}" in await envoy.names("listeners")
 
+
+async def _killed_under_load(agent: Unit, mesh: Mesh, envoy: Envoy, here: str) -> None:
     stop = asyncio.Event()
-    done = {"calls": 0, "names": 0, "pushes": 0}
-
-    async def call() -> None:
-        while not stop.is_set():
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"hello\n")
-            assert await reader.readline() == b"hello\n"
-            writer.close()
-            done["calls"] += 1
+    done = {"names": 0, "pushes": 0}
 
     async def resolve() -> None:
         while not stop.is_set():
-            assert await ask_name(agent) == "240.240.0.1"
+            assert await ask_name(agent) == ADDRESS
             done["names"] += 1
 
     async def push() -> None:
         while not stop.is_set():
-            done["pushes"] += 1
-            version = str(done["pushes"] + 1)
-            plane.put(types.ENDPOINT, "b", version, endpoint("b", 1000 + done["pushes"] % 1000))
-            plane.put(types.CLUSTER, "b", version, cluster("b", f"{version}s"))
-            await plane.push()
-            await asyncio.sleep(0.005)
+            number = done["pushes"] // MANY + 1
+            await asyncio.to_thread(mesh.apply, *moved(number))
+            done["pushes"] += MANY
+            await asyncio.sleep(0.05)  # the embedded control plane and the callers share the loop
 
-    async def latest(envoy: Envoy) -> bool:
-        return (await envoy.names("clusters")) == {"a": "1", "b": str(done["pushes"] + 1)}
+    async def latest() -> bool:
+        number = done["pushes"] // MANY
+        wanted = {target(f"at-{number}-{each}.mesh.test") for each in range(MANY)}
+        names = await envoy.names("clusters")
+        return {name for name in names if "||at-" in name} == wanted and target(NAME) in names
 
-    await agent.start()
-    async with running_envoy(envoy_binary, settings, paths, tmp_path) as envoy:
-        await until(envoy.admin.live)
-        await until(lambda: (paths.state / "xds" / "Listener.pb").exists())
+    async def listens() -> bool:
+        return f"{ADDRESS}_{PORT}" in await envoy.names("listeners")
+
+    await until(envoy.admin.live, 30)
+    await until(listens, 30)
+    await until(lambda: (agent.paths.state / "xds" / "Listener.pb").exists())
+    async with calling(here, ADDRESS, PORT) as end:
         async with asyncio.TaskGroup() as load:
-            for work in (call, call, resolve, resolve, push):
+            for work in (resolve, resolve, push):
                 load.create_task(work())
             for _ in range(4):
                 await asyncio.sleep(0.4)
                 await agent.end(signal.SIGKILL)
                 await agent.start()
-            await until(lambda: plane.clients)
+
+            async def connected() -> bool:
+                return bool((await agent.status())["control_plane"]["connected"])
+
+            await until(connected, 20)
+            await until(lambda: min(done["names"], done["pushes"]) > 100, 60)
             stop.set()
-        await until(lambda: latest(envoy))
-        await plane.push()
-        status = await agent.status()
-        assert status["ready"], status["lacks"]
-        assert status["control_plane"]["source"] == "live"
-        assert plane.proofs == ["token"]
-        assert await agent.end(signal.SIGTERM) == 0
-        assert "Traceback" not in agent.log.read_text()
-        assert await envoy.names("listeners") == {"l": "1"}
-    assert min(done["calls"], done["names"], done["pushes"]) > 100, done
-    server.close()
-    await server.wait_closed()
+        await until(latest, 30)
+        assert await end() > 100

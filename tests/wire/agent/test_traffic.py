@@ -4,21 +4,32 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.cluster import ApiServer, Istiod
 from mesh_agent.settings import Paths
-from mesh_agent.status.standard import standard
 from mesh_core.wire import messages
+from tests.wire.agent.support.app import EXCHANGE
+from tests.wire.agent.support.exchange import check_exchange
+from tests.wire.agent.support.families import check_ipv6
 from tests.wire.agent.support.host import Host, running_host
-from tests.wire.agent.support.meshes import Mesh, host_of, service
-from tests.wire.agent.support.pair import ADDRESSES, application, call, two_hosts
-from tests.wire.agent.support.plane import until
+from tests.wire.agent.support.meshes import IstiodMesh, Mesh, host_of, service
+from tests.wire.agent.support.pair import (
+    ADDRESSES,
+    IPV6,
+    application,
+    call,
+    two_hosts,
+)
 from tests.wire.agent.support.proxy import Envoy, running_envoy
+from tests.wire.agent.support.scrape import metrics, value
+from tests.wire.agent.support.wait import until
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.needs_envoy, pytest.mark.needs_root]
 
@@ -29,37 +40,30 @@ def virtual_address(host: Host, name: str) -> str:
     return str(messages.NameTable.FromString(host.tables[-1]).table[name].ips[0])
 
 
-async def metrics(envoy: Envoy) -> list[tuple[str, dict[str, str], float]]:
-    """Istio's metrics as the agent gives them."""
-    found = []
-    for line in standard(await envoy.admin.prometheus()).decode().splitlines():
-        if match := re.fullmatch(r"(istio_\w+)\{(.*)\} ([0-9.e+-]+)", line):
-            labels = dict(re.findall(r'(\w+)="([^"]*)"', match[2]))
-            found.append((match[1], labels, float(match[3])))
-    return found
-
-
-def value(
-    found: list[tuple[str, dict[str, str], float]], name: str, **labels: str
-) -> tuple[float, dict[str, str]]:
-    """Sum of the samples that have these labels, and all labels of the last one."""
-    these = [
-        (labels_, number)
-        for metric, labels_, number in found
-        if metric == name and labels.items() <= labels_.items()
-    ]
-    assert these, (name, labels, [each for each in found if each[0] == name])
-    return sum(number for _, number in these), these[-1][0]
-
-
 def as_helm_has_it() -> dict[str, Any]:
-    """A Telemetry: istio.stats in each chain, and an access log to the file /dev/stdout."""
+    """A Telemetry: istio.stats in each chain, and an access log to the file /dev/stdout.
+
+    Durations have other labels than all others.
+    """
+    overrides = {
+        "match": {"metric": "REQUEST_DURATION"},
+        "tagOverrides": {
+            "source_principal": {"operation": "REMOVE"},
+            "destination_service": {"operation": "REMOVE"},
+            "request_protocol": {"operation": "REMOVE"},
+            "response_flags": {"operation": "REMOVE"},
+            "method": {"value": "request.method"},
+            "destination_version": {"value": "'v7'"},
+            "peer": {"value": "filter_state.upstream_peer.app"},
+            "broken": {"value": "request.method =="},
+        },
+    }
     return {
         "apiVersion": "telemetry.istio.io/v1",
         "kind": "Telemetry",
         "metadata": {"name": "default"},
         "spec": {
-            "metrics": [{"providers": [{"name": "prometheus"}]}],
+            "metrics": [{"providers": [{"name": "prometheus"}], "overrides": [overrides]}],
             "accessLogging": [{"providers": [{"name": "envoy"}]}],
         },
     }
@@ -78,6 +82,7 @@ async def test_calls_over_mutual_tls_with_istios_metrics(
         directory.mkdir()
         paths.append(Paths(directory / "state", directory / "run"))
     web = host_of(mesh, here, "web", address=ADDRESSES[0])
+    web = replace(web, workload=replace(web.workload, labels={"app": "web", "version": "v1"}))
     api = host_of(mesh, there, "api", address=ADDRESSES[1], ports=("http", "grpc", "tcp"))
     with two_hosts() as (first, second):
         async with (
@@ -114,12 +119,60 @@ async def test_calls_over_mutual_tls_with_istios_metrics(
 
                     async def answers(kind: str = kind, port: int = port) -> bool:
                         answer = await call(first, kind, address, port)
+                        assert EXCHANGE not in answer, (kind, port)  # neither way
                         return answer == "hello" or (by in answer and caller in answer)
 
                     await until(answers, 30)
                 assert client.relay.record.refusals == server.relay.record.refusals == ()
                 await _check_proof(here, mesh)
                 await _check_metrics(calling, serving, mesh, name)
+                if mesh.kind == "istiod":
+                    await check_exchange(first, serving)
+                    await _check_telemetry(calling, serving)
+                await check_ipv6(first, calling, serving, mesh)
+
+
+async def test_a_control_plane_with_both_families_is_taken_at_its_word(
+    api_server: ApiServer,
+    istiod: Istiod,
+    namespaces: Iterator[str],
+    tmp_path: Path,
+    envoy_binary: Path,
+    paths: Paths,
+) -> None:
+    """Istiod with dual stack, whose listeners have both families already."""
+    environment = {"ISTIO_DUAL_STACK": "true"}
+    with (
+        two_hosts() as (namespace, _other),
+        Istiod(
+            api_server,
+            tmp_path / "istiod",
+            name="istiod-dual",
+            root=istiod.root,
+            environment=environment,
+        ) as dual,
+    ):
+        mesh = IstiodMesh(api_server, dual, next(namespaces))
+        api = host_of(mesh, tmp_path, "api", ports=("http",))
+        api = replace(api, workload=replace(api.workload, addresses=(ADDRESSES[0], IPV6[0])))
+        async with (
+            running_host(api, paths) as host,
+            running_envoy(envoy_binary, api, paths, tmp_path, namespace=namespace) as envoy,
+        ):
+            await until(envoy.admin.live, 30)
+
+            async def serves() -> bool:
+                return "inbound|8080||" in await envoy.names("clusters")
+
+            await until(serves, 30)
+            listeners = await envoy.contents("listeners")
+            clusters = await envoy.contents("clusters")
+            for name in ("virtualOutbound", "virtualInbound"):
+                assert listeners[name].count('"address": "::"') == 1
+                assert listeners[name].count('"address": "0.0.0.0"') == 1
+            for name in ("inbound|8080||", "InboundPassthroughCluster"):
+                assert clusters[name].count('"address": "::6"') == 1
+            assert host.relay.record.refusals == ()
 
 
 async def _check_proof(directory: Path, mesh: Mesh) -> None:
@@ -169,10 +222,10 @@ async def _check_metrics(calling: Envoy, serving: Envoy, mesh: Mesh, name: str) 
         "source_workload_namespace": mesh.namespace,
         "source_principal": f"{principal}/web",
         "source_canonical_service": "web",
-        "source_canonical_revision": "latest",
+        "source_canonical_revision": "v1",
         "source_cluster": mesh.cluster_id,
         "source_app": "web",
-        "source_version": "unknown",
+        "source_version": "v1",
         "destination_workload": {
             "istiod": "api",
             "embedded": f"api-{ADDRESSES[1]}-network-1",
@@ -212,7 +265,7 @@ async def _check_metrics(calling: Envoy, serving: Envoy, mesh: Mesh, name: str) 
     expected = {
         **service_labels,
         "source_principal": f"{principal}/web",
-        "source_workload": "unknown",
+        **_caller(mesh),
         "source_workload_namespace": mesh.namespace,
         "destination_principal": f"{principal}/api",
         "destination_workload": "api",
@@ -220,4 +273,39 @@ async def _check_metrics(calling: Envoy, serving: Envoy, mesh: Mesh, name: str) 
         "connection_security_policy": "mutual_tls",
     }
     assert {key: labels[key] for key in expected} == expected
-    value(found, "istio_tcp_sent_bytes_total", reporter="destination", **service_labels)
+    _, labels = value(found, "istio_tcp_sent_bytes_total", reporter="destination", **service_labels)
+    assert labels["source_workload"] == "unknown"  # nothing is exchanged over TCP
+
+
+def _caller(mesh: Mesh) -> dict[str, str]:
+    """What the host that is called knows of its caller: istiod has them tell each other."""
+    if mesh.kind == "embedded":
+        return {"source_workload": "unknown"}
+    return {
+        "source_workload": "web",
+        "source_app": "web",
+        "source_version": "v1",
+        "source_canonical_service": "web",
+        "source_canonical_revision": "v1",
+        "source_cluster": mesh.cluster_id,
+    }
+
+
+async def _check_telemetry(calling: Envoy, serving: Envoy) -> None:
+    for envoy in (calling, serving):
+        samples = [
+            labels
+            for name, labels, _ in await metrics(envoy)
+            if name == "istio_request_duration_milliseconds_count"
+        ]
+        assert samples
+        for labels in samples:
+            gone = {"source_principal", "destination_service", "request_protocol", "response_flags"}
+            assert not labels.keys() & {*gone, "peer", "broken"}
+            assert (labels["method"], labels["destination_version"]) in (
+                ("GET", "v7"),
+                ("POST", "v7"),
+            )
+            if envoy is calling:  # told by the principal, which is not a label here
+                assert labels["source_workload_namespace"] != "unknown"
+        assert len(samples) == len({tuple(sorted(labels.items())) for labels in samples})

@@ -21,6 +21,8 @@ STOCK = Abilities(
             words.FILE_LOG,
             words.FILTER_STATE,
             words.CEL_FILTER,
+            words.LUA,
+            words.HEADER_MUTATION,
         }
     ),
 )

@@ -19,7 +19,7 @@ from google.protobuf import any_pb2, json_format
 from xds.type.v3 import typed_struct_pb2
 
 from mesh_agent.adapt import words
-from mesh_agent.adapt.abilities import Abilities, Workload
+from mesh_agent.adapt.abilities import CAPTURES_IPV6, Abilities, Workload
 from mesh_agent.adapt.adapter import Adapter
 from mesh_agent.adapt.metrics import LOGGER
 from mesh_agent.adapt.views import PluginConfig, StatsLog
@@ -210,14 +210,15 @@ def test_standard_metrics_are_counted_also_when_istiod_asks_for_none(
     assert found[f"{own}_peer"] == "api;shop;api;v1;cluster1;api;100%%"
 
 
-def test_telemetry_may_take_metrics_and_labels_away(stock: Adapter) -> None:
+def test_what_telemetry_asks_for_in_vain_is_told_once(stock: Adapter) -> None:
+    assert not stock.ignored
     config = PluginConfig()
-    config.metrics.add(name="request_bytes", drop=True)
-    config.metrics.add(name="requests_total").tags_to_remove.append("response_flags")
+    config.metrics.add(name="requests_total", dimensions={"peer": "upstream_peer.app"})
     filters = [("istio.stats", istios(words.STATS, config.SerializeToString()))]
-    manager, _ = fitted(stock, listener(filters=filters))
-    assert "istio_request_bytes" not in counted(manager.access_log)
-    assert "response_flags" not in tags(manager.access_log, "istio_requests_total")
+    for direction in ("OUTBOUND", "INBOUND"):
+        fitted(stock, listener(direction=direction, filters=filters))
+    (told,) = stock.ignored
+    assert told.startswith("label peer of metric requests_total: upstream_peer is known to")
 
 
 def test_other_loggers_do_not_hear_of_a_connections_begin(stock: Adapter) -> None:
@@ -245,11 +246,26 @@ def test_a_node_says_what_envoy_has_and_who_the_host_is() -> None:
     node.extensions.add(name="a", type_urls=["some.Type"])
     node.extensions.add(name="b", type_urls=["other.Type"], disabled=True)
     node.metadata.update(
-        {"NAMESPACE": "istio-system", "LABELS": {"app": "gw"}, "WORKLOAD_NAME": "gw"}
+        {
+            "NAME": "gw-1",
+            "NAMESPACE": "istio-system",
+            "LABELS": {"app": "gw"},
+            "WORKLOAD_NAME": "gw",
+            CAPTURES_IPV6: True,
+        }
     )
     abilities = Abilities.of(node)
     assert abilities.has("some.Type")
     assert abilities.has("", "a")
     assert not abilities.has("other.Type", "b")
-    expected = Workload(kind="router", name="gw", namespace="istio-system", app="gw")
+    expected = Workload(
+        kind="router",
+        name="gw",
+        namespace="istio-system",
+        app="gw",
+        instance="gw-1",
+        node_id=node.id,
+        labels={"app": "gw"},
+        captures_ipv6=True,
+    )
     assert Workload.of(node) == expected

@@ -29,6 +29,7 @@ FULL: dict[str, Any] = {
     "Listener": listener_pb2.Listener,
     "Cluster": cluster_pb2.Cluster,
 }
+STAND_INS = {words.FILTER_STATE, words.LUA, words.HEADER_MUTATION}
 PACKED: dict[str, Any] = {
     words.HTTP_MANAGER: manager_pb2.HttpConnectionManager,
     words.TCP_PROXY: tcp_proxy_pb2.TcpProxy,
@@ -50,11 +51,7 @@ def kind_of(config: Any) -> str:
 
 def without_istios(filters: Any) -> None:
     """Drop what Envoy lacks, and what stands in for it: not what is compared."""
-    kept = [
-        each
-        for each in filters
-        if kind_of(each.typed_config) not in words.ISTIOS | {words.FILTER_STATE}
-    ]
+    kept = [each for each in filters if kind_of(each.typed_config) not in words.ISTIOS | STAND_INS]
     kept = [type(each).FromString(each.SerializeToString()) for each in kept]
     del filters[:]
     filters.extend(kept)

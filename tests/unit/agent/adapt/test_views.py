@@ -6,13 +6,16 @@ from typing import Any
 import pytest
 from envoy.config.accesslog.v3 import accesslog_pb2
 from envoy.config.cluster.v3 import cluster_pb2, filter_pb2
-from envoy.config.core.v3 import base_pb2, substitution_format_string_pb2
+from envoy.config.common.mutation_rules.v3 import mutation_rules_pb2
+from envoy.config.core.v3 import address_pb2, base_pb2, substitution_format_string_pb2
 from envoy.config.listener.v3 import listener_components_pb2, listener_pb2
 from envoy.extensions.access_loggers.file.v3 import file_pb2
 from envoy.extensions.access_loggers.filters.cel.v3 import cel_pb2
 from envoy.extensions.access_loggers.stats.v3 import stats_pb2
 from envoy.extensions.access_loggers.stream.v3 import stream_pb2
 from envoy.extensions.filters.common.set_filter_state.v3 import value_pb2
+from envoy.extensions.filters.http.header_mutation.v3 import header_mutation_pb2
+from envoy.extensions.filters.http.lua.v3 import lua_pb2
 from envoy.extensions.filters.http.set_filter_state.v3 import set_filter_state_pb2
 from envoy.extensions.filters.network.http_connection_manager.v3 import (
     http_connection_manager_pb2 as manager_pb2,
@@ -49,6 +52,20 @@ FULL: dict[str, Any] = {
     "Tag": stats_pb2.Config.Tag,
     "Histogram": stats_pb2.Config.Histogram,
     "Counter": stats_pb2.Config.Counter,
+    "HeaderMutationFilter": header_mutation_pb2.HeaderMutation,
+    "HeaderMutations": header_mutation_pb2.Mutations,
+    "HeaderMutation": mutation_rules_pb2.HeaderMutation,
+    "HeaderValueOption": base_pb2.HeaderValueOption,
+    "HeaderValue": base_pb2.HeaderValue,
+    "LuaFilter": lua_pb2.Lua,
+    "ListenerAddresses": listener_pb2.Listener,
+    "AdditionalAddress": listener_pb2.AdditionalAddress,
+    "Address": address_pb2.Address,
+    "SocketAddress": address_pb2.SocketAddress,
+    "SourceAddress": address_pb2.SocketAddress,
+    "ClusterSource": cluster_pb2.Cluster,
+    "BindConfig": address_pb2.BindConfig,
+    "ExtraSourceAddress": address_pb2.ExtraSourceAddress,
     "FilterState": set_filter_state_pb2.Config,
     "FilterStateValue": value_pb2.FilterStateValue,
     "UpstreamTlsContext": tls_pb2.UpstreamTlsContext,
@@ -63,7 +80,7 @@ FULL: dict[str, Any] = {
 }
 # Not in the generated classes of this version, or Istio's, or of protobuf itself.
 ELSEWHERE = {
-    *("Any", "Named", "Opaque", "StatsLog", "Scope", "UInt64Value", "UInt32Value"),
+    *("Any", "Named", "Opaque", "StatsLog", "Scope", "BoolValue", "UInt64Value", "UInt32Value"),
     *("PluginConfig", "MetricConfig"),
 }
 

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from mesh_agent.dns.datagrams import AT_ONCE, BYTES, Datagrams
+from mesh_agent.dns import datagrams as datagrams_module
+from mesh_agent.dns.datagrams import AT_ONCE, BYTES, Datagrams, can_look_ahead
+from mesh_agent.dns.one_by_one import OneByOne
 
 _SO_PEEK_OFF = 42
 
@@ -75,10 +77,12 @@ def test_large_and_empty_ones_do_not_disturb_the_order(
     server: socket.socket, clients: list[socket.socket]
 ) -> None:
     datagrams = Datagrams(server)
-    for query in (b"x" * 3000, b"", b"last"):
+    sent = [b"", b"x" * 3000, b"y" * BYTES, b"", b"z" * 4096, b"z" * (BYTES + 1), b"last"]
+    for query in sent:
         clients[0].send(query)
-    assert datagrams.look() == [b"x" * BYTES, b"", b"last"]
-    datagrams.take(3)
+    assert datagrams.look() == sent
+    assert Datagrams(server).look() == [query for query in sent if query]  # as after a kill
+    datagrams.take(len(sent))
     with pytest.raises(BlockingIOError):
         datagrams.look()
 
@@ -110,3 +114,29 @@ def test_one_that_cannot_be_sent_to_does_not_keep_the_others(
     ((place, error),) = datagrams.send([0, 1, 2], [b"a", b"b", b"c"])
     assert (place, error.errno) == (1, errno.EINVAL)
     assert (clients[0].recv(9), clients[2].recv(9)) == (b"a", b"c")
+
+
+def test_a_kernel_that_cannot_look_ahead_is_known(
+    server: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert can_look_ahead(server)
+    monkeypatch.setattr(datagrams_module, "_SO_PEEK_OFF", 9999)
+    assert not can_look_ahead(server)
+
+
+def test_one_by_one_does_the_same(server: socket.socket, clients: list[socket.socket]) -> None:
+    datagrams = OneByOne(server)
+    with pytest.raises(BlockingIOError):
+        datagrams.look()
+    for client, query in zip(clients, (b"x" * 3000, b"", b"three"), strict=True):
+        client.send(query)
+    assert datagrams.look() == [b"x" * 3000, b"", b"three"]
+    assert [datagrams.client(place) for place in range(3)] == [c.getsockname() for c in clients]
+    ((place, error),) = datagrams.send([1, 2, 0], [b"y" * 70_000, b"to three", b"to one"])
+    assert (place, error.errno) == (1, errno.EMSGSIZE)
+    assert (clients[2].recv(99), clients[0].recv(99)) == (b"to three", b"to one")
+    datagrams.take(3)
+    for number in range(AT_ONCE + 1):
+        clients[0].send(b"%d" % number)
+    assert len(datagrams.look()) == AT_ONCE
+    assert datagrams.look() == [b"%d" % AT_ONCE]

@@ -15,6 +15,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 
+from mesh_agent.dns import service
 from tests.unit.agent.dns.conftest import Lab, Reply, Start, Upstream, name_table, until
 
 
@@ -210,6 +211,19 @@ async def test_clients_over_the_limit_get_servfail(start: Start, upstream: Upstr
         assert {task.result().rcode() for task in done} == {dns.rcode.SERVFAIL}
         assert await lab.addresses("api.shop") == {"10.0.0.1"}
         await asyncio.gather(*clients)
+
+
+async def test_another_search_domain_counts_from_the_first_question_on(
+    start: Start, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing looks at the file while nobody asks."""
+    monkeypatch.setattr(service, "_LOOK_EVERY_SECONDS", 0.0)
+    path = tmp_path / "host.conf"
+    path.write_text("search one.example\n")
+    async with start(name_table(), resolv_conf=path) as lab:
+        path.write_text("search two.example\n")
+        assert (await lab.ask("api.two.example")).answer
+        assert upstream.asked == []
 
 
 async def test_changes_of_resolv_conf_are_followed(start: Start, tmp_path: Path) -> None:

@@ -12,18 +12,23 @@ import socket
 import subprocess
 import sys
 import termios
+import threading
 from pathlib import Path
 from typing import cast
 
+import dns.asyncquery
+import dns.edns
 import dns.message
 import dns.rcode
 import pytest
 
+from mesh_agent.dns import datagrams, store
 from mesh_agent.dns.counters import Counters
 from mesh_agent.dns.server import UdpServer
 from mesh_agent.dns.service import DnsService
 from mesh_agent.dns.settings import DnsSettings
 from mesh_core.errors import MeshError
+from mesh_core.files import write_atomic
 from tests.unit.agent.dns.conftest import SERVICES, Lab, Start, Upstream, name_table, until
 
 API = f"api.shop.{SERVICES}"
@@ -202,6 +207,24 @@ async def test_the_last_table_is_kept(start: Start, tmp_path: Path) -> None:
         assert await lab.addresses("new.example") == {"192.0.2.7"}
 
 
+async def test_a_write_that_takes_long_is_waited_for(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or it would put an old table over what the next process writes."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow(path: Path, data: bytes, *, mode: int) -> None:
+        begun.set()
+        go_on.wait(10)
+        write_atomic(path, data, mode)
+
+    monkeypatch.setattr(store, "write_atomic", slow)
+    async with start(name_table()):
+        assert await asyncio.to_thread(begun.wait, 10)
+        threading.Timer(0.1, go_on.set).start()
+    assert (tmp_path / "state" / "dns" / "name-table.bin").read_bytes() == name_table()
+
+
 async def test_the_table_is_written_while_it_runs(lab: Lab, tmp_path: Path) -> None:
     kept = tmp_path / "state" / "dns" / "name-table.bin"
     await until(kept.exists)
@@ -256,6 +279,26 @@ async def test_a_question_stays_in_the_socket_until_it_is_answered(
     assert seen == [(b"first", 5), (b"raise", 5), (b"two", 3)]
     assert [str(problem) for problem in problems] == ["a defect"]
     assert waiting(udp) == 0
+
+
+@pytest.mark.parametrize("look_ahead", [True, False])
+async def test_large_questions_are_answered_and_passed_on_whole(
+    start: Start, upstream: Upstream, monkeypatch: pytest.MonkeyPatch, look_ahead: bool
+) -> None:
+    """Also where the kernel cannot look ahead, and then it is asked no more than once."""
+    if not look_ahead:
+        monkeypatch.setattr(datagrams, "_SO_PEEK_OFF", 9999)
+    async with start(name_table()) as lab:
+        for name, address in ((API, "10.0.0.1"), ("some.example.org", "192.0.2.7")):
+            query = dns.message.make_query(name, "A")
+            padding = dns.edns.GenericOption(dns.edns.OptionType.PADDING, b"\0" * 4000)
+            query.use_edns(0, payload=4096, options=[padding])
+            assert len(query.to_wire()) > 4000
+            answer = await dns.asyncquery.udp(query, "127.0.0.1", port=lab.port, timeout=10)
+            assert str(answer.answer[0][0]) == address
+        ((passed, _client, _tcp),) = upstream.asked
+        assert len(passed.to_wire()) > 4000
+        assert await lab.addresses(API) == {"10.0.0.1"}
 
 
 def waiting(sock: socket.socket) -> int:

@@ -6,13 +6,15 @@ import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from mesh_agent.adapt.abilities import CAPTURES_IPV6
 from mesh_agent.dns.settings import DnsSettings
 from mesh_agent.envoy.bootstrap import bootstrap
 from mesh_agent.identity.settings import ControlPlaneSettings
+from mesh_agent.redirect.settings import RedirectSettings
 from mesh_agent.settings import AgentSettings, Paths, PortSettings, WorkloadSettings
 from mesh_agent.status.settings import StatusSettings
 
@@ -39,14 +41,36 @@ GATEWAY = AgentSettings(
 )
 
 
-def node(settings: AgentSettings) -> Any:
-    return bootstrap(settings, Paths())["node"]
+def node(settings: AgentSettings, *, has_ipv6: bool = False) -> Any:
+    return bootstrap(settings, Paths(), has_ipv6=has_ipv6)["node"]
 
 
 def test_a_kubernetes_node_is_a_sidecar_with_captured_traffic() -> None:
     found = node(dataclasses.replace(API, profile="node"))
     assert found["id"] == "sidecar~10.231.1.21~api-1.shop~shop.svc.cluster.local"
     assert found["metadata"]["INTERCEPTION_MODE"] == "REDIRECT"
+
+
+@pytest.mark.parametrize(
+    ("mode", "ipv6", "has_ipv6", "expected"),
+    [
+        ("transparent", "auto", True, True),
+        ("transparent", "auto", False, False),
+        ("transparent", True, False, True),
+        ("transparent", False, True, False),
+        ("explicit", "auto", True, False),
+    ],
+)
+def test_the_relay_is_told_whether_ipv6_is_captured(
+    mode: Literal["transparent", "explicit"],
+    ipv6: Literal["auto", True, False],
+    has_ipv6: bool,
+    expected: bool,
+) -> None:
+    workload = replace(API.workload, addresses=("10.231.1.21",))
+    redirect = RedirectSettings(mode=mode, ipv6=ipv6)
+    found = node(replace(API, workload=workload, redirect=redirect), has_ipv6=has_ipv6)
+    assert found["metadata"].get(CAPTURES_IPV6, False) is expected
 
 
 def test_a_workload_says_who_it_is_as_istios_agent_does() -> None:

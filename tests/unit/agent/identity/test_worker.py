@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import asyncio
 import signal
 from datetime import timedelta
 from pathlib import Path
@@ -81,3 +82,22 @@ async def test_none_is_started_before_there_is_an_order(monkeypatch: pytest.Monk
         await worker.new_request(URI)
     (child,) = started
     assert not child.alive
+
+
+async def test_a_spare_one_is_ended_when_there_is_no_order_for_it() -> None:
+    child = start_key_worker()
+    spare = keys.Spare(child, seconds=0.01)
+    await asyncio.sleep(0.02)  # of the same loop, so it is over after the other
+    assert child.process.returncode is not None  # ended, and buried too
+    async with open_worker(spare.take()) as worker:
+        assert await worker.new_request(URI)
+
+
+async def test_a_spare_one_that_was_taken_is_not_ended() -> None:
+    child = start_key_worker()
+    spare = keys.Spare(child, seconds=0.01)
+    assert spare.take() is child
+    await asyncio.sleep(0.02)
+    assert child.alive
+    assert spare.take() is None
+    child.end()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -107,7 +108,13 @@ def test_ssh_is_never_captured(settings: RedirectSettings, facts: HostFacts) -> 
 
 @pytest.mark.parametrize(
     ("ipv6", "facts", "expected"),
-    [("auto", DUAL, True), ("auto", FACTS, False), (True, FACTS, True), (False, DUAL, False)],
+    [
+        ("auto", DUAL, True),
+        ("auto", FACTS, False),
+        ("auto", dataclasses.replace(FACTS, ipv6=True), True),
+        (True, FACTS, True),
+        (False, dataclasses.replace(DUAL, ipv6=True), False),
+    ],
 )
 def test_ipv6(ipv6: object, facts: HostFacts, expected: bool) -> None:
     plan = make_plan(parse(RedirectSettings, {"ipv6": ipv6}, "x"), facts)

@@ -217,6 +217,7 @@ def test_facts(tmp_path: Path) -> None:
         "sys/class/net/br-0123456789ab/x": "",
         "sys/class/net/br-lan/x": "",
         "sys/class/net/eth0/x": "",
+        "proc/net/if_inet6": "00000000000000000000000000000001 01 80 10 80       lo\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -228,6 +229,7 @@ def test_facts(tmp_path: Path) -> None:
     assert facts.ssh_ports == tuple(range(2222, 2229))
     assert facts.bridges == ("br-0123456789ab",)
     assert facts.addresses == ("10.0.0.1",)
+    assert facts.ipv6
 
 
 def test_facts_of_a_bare_host(tmp_path: Path) -> None:
@@ -235,3 +237,4 @@ def test_facts_of_a_bare_host(tmp_path: Path) -> None:
     assert facts.nameservers == ("127.0.0.1",)
     assert facts.ssh_ports == ()
     assert facts.bridges == ()
+    assert not facts.ipv6

@@ -2,12 +2,12 @@
 from __future__ import annotations
 
 import pytest
-from envoy.service.discovery.v3 import discovery_pb2
 
 from mesh_agent.health.state import HealthReport
 from mesh_agent.relay.companion import Companion
 from mesh_agent.relay.dialect import Delta, Dialect, Sotw
 from mesh_core.errors import MeshError
+from mesh_core.wire import discovery as discovery_pb2
 from mesh_core.wire import types
 
 

@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any, TypeAlias, cast
 
 import pytest
-from envoy.service.discovery.v3 import discovery_pb2
+from envoy.config.cluster.v3 import cluster_pb2
+from grpclib.const import Status
 
 from mesh_agent.identity.settings import Endpoint
 from mesh_agent.relay.companion import Companion
 from mesh_agent.relay.lastgood import LastGood
 from mesh_agent.relay.record import Record
 from mesh_agent.relay.session import DeltaSession
-from mesh_agent.relay.upstream import Connector, UpstreamError
+from mesh_agent.relay.upstream import Connector, Upstream, UpstreamError
+from mesh_core.wire import discovery as discovery_pb2
 from mesh_core.wire import types
 from mesh_core.wire.rpc import BytesStream
 
@@ -112,6 +114,36 @@ class Control:
             self.open_now -= 1
 
 
+class World(Control):
+    """A control plane that has only the state of the world."""
+
+    @asynccontextmanager
+    async def open(
+        self, path: str, endpoint: Endpoint, _deadline: float, kind: type[Upstream], *_: object
+    ) -> AsyncIterator[Any]:
+        if path != types.ADS_STREAM:
+            raise UpstreamError("no delta", Status.UNIMPLEMENTED)
+        async with super().open() as stream:
+            yield kind(endpoint, cast(Any, WorldStream(stream)))
+
+
+class WorldStream:
+    """The bytes of such a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+
+    async def recv_message(self) -> bytes:
+        await settle()  # it answers to what it was asked
+        said = discovery_pb2.DeltaDiscoveryResponse.FromString(await self.stream.receive())
+        response = discovery_pb2.DiscoveryResponse(
+            type_url=said.type_url, nonce=said.nonce, version_info="1"
+        )
+        for each in said.resources:
+            response.resources.add().Pack(cluster_pb2.Cluster(name=each.name))
+        return bytes(response.SerializeToString())
+
+
 class Envoy:
     """Asks for clusters and accepts each response."""
 
@@ -156,10 +188,11 @@ async def case(
     *script: Said,
     node_id: str = "sidecar~10.0.0.1~api-1.shop~shop.svc.cluster.local",
     metadata: tuple[str, ...] = ("AUTO_REGISTER_GROUP", "POD_PORTS"),
+    control: type[Control] = Control,
 ) -> AsyncIterator[Case]:
     """A session that has come to rest."""
     clock = Clock()
-    found = Case(Control(*script), Envoy(node_id, metadata), clock, Record(clock))
+    found = Case(control(*script), Envoy(node_id, metadata), clock, Record(clock))
     session = DeltaSession(
         cast(BytesStream, found.envoy),
         cast(Connector, found.control),
@@ -187,6 +220,13 @@ async def test_what_the_first_stream_forgot_comes_with_another_one(tmp_path: Pat
         assert "POD_PORTS" in resumed.node.metadata.fields
         assert found.record.status.connected
         assert found.record.counts.connection_failures == 0
+
+
+async def test_one_without_delta_is_asked_again_too(tmp_path: Path) -> None:
+    async with case(tmp_path, [(OUT,)], [(OUT, IN)], control=World) as found:
+        assert len(found.control.streams) == 2
+        assert found.control.open_now == 1
+        assert found.envoy.got == [([OUT], []), ([IN], [])]
 
 
 async def test_a_host_that_no_service_selects_is_asked_about_three_times(

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from envoy.service.discovery.v3 import discovery_pb2
 
 from mesh_agent.relay import local
 from mesh_agent.relay.lastgood import LastGood
 from mesh_agent.relay.subscriptions import Subscription, Subscriptions
+from mesh_core.wire import discovery as discovery_pb2
 from mesh_core.wire import types
 from tests.wire.agent.support.clock import StepClock
 

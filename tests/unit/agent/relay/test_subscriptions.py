@@ -4,9 +4,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from envoy.service.discovery.v3 import discovery_pb2
-
 from mesh_agent.relay.subscriptions import Reaction, Subscriptions
+from mesh_core.wire import discovery as discovery_pb2
 from mesh_core.wire import types
 
 HERE, THERE = "one server", "another server"

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
-from envoy.service.discovery.v3 import discovery_pb2
 from grpclib.const import Status
 
 from mesh_agent.identity.dial import CALL_ERRORS
@@ -24,6 +23,7 @@ from mesh_agent.relay.upstream import (
     WorldUpstream,
     follow,
 )
+from mesh_core.wire import discovery as discovery_pb2
 from mesh_core.wire import types
 
 FIRST, SECOND = Endpoint("127.0.0.1", 1), Endpoint("127.0.0.1", 2)
@@ -61,6 +61,8 @@ class Control:
     clock: Clock
     endpoints: tuple[Endpoint, ...] = (FIRST,)
     calls: list[tuple[str, Endpoint, type[Any]]] = field(default_factory=list)
+    fails_after: float = 0.0
+    answers_after: float = 0.0
 
     def on_identity_change(self, callback: Callable[[], None]) -> Callable[[], None]:
         return lambda: None
@@ -72,21 +74,24 @@ class Control:
         self.calls.append((path, endpoint, kind))
         answer = self.answer(len(self.calls), path, endpoint)
         if isinstance(answer, UpstreamError):
+            self.clock.passed += self.fails_after
             raise answer
-        yield Stream(self.clock, answer)
+        yield Stream(self.clock, answer, self.answers_after)
 
 
 @dataclass(slots=True)
 class Stream:
-    """Answers once, and ends after some seconds."""
+    """Answers once after a while, and ends some seconds later."""
 
     clock: Clock
     seconds: float
+    answers_after: float = 0.0
     answered: bool = False
 
     async def receive(self) -> bytes:
         if not self.answered:
             self.answered = True
+            self.clock.passed += self.answers_after
             return b"x"
         self.clock.passed += self.seconds
         raise UpstreamError("the connection was lost")
@@ -157,10 +162,17 @@ async def test_after_a_long_good_stream_it_calls_soon() -> None:
     assert [type(news) for news in heard[6:9]] == [Opened, Received, Lost]
 
 
-async def test_short_streams_do_not_make_a_hot_loop() -> None:
+@pytest.mark.parametrize("answers_after", [0.0, 30.0])
+async def test_short_streams_do_not_make_a_hot_loop(answers_after: float) -> None:
     clock = Clock(7)
-    await run(Control(lambda *_: 0.1, clock))
+    await run(Control(lambda *_: 0.1, clock, answers_after=answers_after))
     assert clock.slept[-1] > 5
+
+
+async def test_one_that_takes_long_to_fail_is_asked_more_and_more_seldom() -> None:
+    clock = Clock(9)
+    await run(Control(lambda *_: gone(), clock, (FIRST, SECOND), fails_after=30.0))
+    assert clock.slept[-1] > 7
 
 
 async def test_one_without_delta_is_asked_for_the_state_of_the_world_at_once() -> None:

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import socket
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -17,9 +18,10 @@ from mesh_agent.relay.record import Record
 from mesh_agent.settings import AgentSettings, WorkloadSettings
 from mesh_agent.status.exposition import Sample
 from mesh_agent.status.report import DnsPart, Report
+from mesh_agent.status.settings import StatusSettings
 from mesh_agent.status.table import render
 from mesh_agent.status.web import StatusPages
-from mesh_core.http import Request, Response
+from mesh_core.http import HttpServer, Request, Response
 from mesh_core.wire import types
 from tests.wire.agent.support.clock import StepClock
 
@@ -95,9 +97,11 @@ class Host:
     record: Record = field(default_factory=lambda: Record(StepClock()))
     names: object | None = None
 
+    settings: AgentSettings = SETTINGS
+
     def report(self) -> Report:
         return Report(
-            settings=SETTINGS,
+            settings=self.settings,
             identity=cast(IdentityService, self.identity),
             relay=self.record,
             dns=cast(DnsPart | None, self.dns),
@@ -200,6 +204,66 @@ async def test_metrics_are_merged_and_never_fail() -> None:
     assert "cert_expiry" not in text
     assert "dns_total 5" in text
     assert 'mesh_agent_scrape_failures_total{type="envoy"} 1' in text
+
+
+APPLICATION = b"# TYPE jobs counter\njobs 7\n# EOF"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "there"),
+    [
+        (200, "text/plain; version=0.0.4", True),
+        (200, "text/plain", True),
+        (200, "application/openmetrics-text; version=1.0.0", False),
+        (404, "text/plain", False),
+    ],
+)
+async def test_the_applications_metrics_stand_beside_the_others(
+    status: int, kind: str, there: bool
+) -> None:
+    asked = []
+
+    async def answer(request: Request) -> Response:
+        asked.append((request.target, request.headers["accept"]))
+        return Response(status, APPLICATION, kind)
+
+    server = HttpServer(answer)
+    await server.start("127.0.0.1", 0)
+    try:
+        section = StatusSettings(application_port=server.port, application_path="/jobs?x=1")
+        host = Host(settings=replace(SETTINGS, status=section))
+        text = (await host.get("/stats/prometheus")).body.decode()
+    finally:
+        await server.close()
+    assert asked == [("/jobs?x=1", "text/plain; version=0.0.4; charset=utf-8")]
+    assert ("\njobs 7\n" in text) is there
+    assert ('mesh_agent_scrape_failures_total{type="application"} 1' in text) is not there
+    assert "istio_requests_total 3" in text
+
+
+async def test_an_application_that_is_not_there_is_counted() -> None:
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        section = StatusSettings(application_port=taken.getsockname()[1])
+        host = Host(settings=replace(SETTINGS, status=section))
+        text = (await host.get("/metrics")).body.decode()
+    assert 'mesh_agent_scrape_failures_total{type="application"} 1' in text
+    assert 'mesh_agent_scrape_failures_total{type="envoy"} 0' in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "where"),
+    [
+        ({"application_port": 0}, "application_port"),
+        ({"application_port": 15020}, "application_port"),
+        ({"application_port": 15090}, "application_port"),
+        ({"port": 9000, "application_port": 9000}, "application_port"),
+        ({"application_path": "metrics"}, "application_path"),
+    ],
+)
+def test_where_the_application_gives_no_metrics(fields: dict[str, Any], where: str) -> None:
+    with pytest.raises(ValueError, match=f"^{where}: expected"):
+        StatusSettings(**fields)
 
 
 @pytest.mark.parametrize("target", ["/status", "/debug/ndsz"])

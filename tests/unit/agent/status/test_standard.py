@@ -74,6 +74,45 @@ def test_the_side_that_is_called_knows_its_peer_by_identity() -> None:
     assert found["connection_security_policy"] == "none"
 
 
+def test_the_side_that_is_called_knows_of_a_caller_what_it_said() -> None:
+    raw = DESTINATION + ',source_peer="web;forged;web;v2;c3;web;v2"'
+    found = labels(standard(f"envoy_istio_requests_total{{{raw}}} 1\n".encode()))
+    assert found["source_workload"] == found["source_app"] == "web"
+    assert found["source_version"] == "v2"
+    assert found["source_cluster"] == "c3"
+    assert found["source_workload_namespace"] == "other"  # its identity proves that
+    raw = DESTINATION + ',source_peer="-"'
+    found = labels(standard(f"envoy_istio_requests_total{{{raw}}} 1\n".encode()))
+    assert found["source_workload"] == found["source_app"] == "unknown"
+
+
+def test_samples_that_get_the_same_labels_become_one() -> None:
+    other = SOURCE.replace("api-1;shop;api;;c2", "api-2;shop;api;;c2")
+    without = ',without="destination_workload,request_protocol"'
+    text = (
+        "# TYPE envoy_istio_request_bytes histogram\n"
+        f'envoy_istio_request_bytes_bucket{{{SOURCE}{without},le="0.5"}} 1\n'
+        f"envoy_istio_request_bytes_sum{{{SOURCE}{without}}} 12.5\n"
+        f'envoy_istio_request_bytes_bucket{{{other}{without},le="0.5"}} 2\n'
+        f"envoy_istio_request_bytes_sum{{{other}{without}}} 1.25\n"
+        f"envoy_istio_request_bytes_sum{{{other}}} 4\n"
+        "envoy_server_live{} 1\n"
+    )
+    kind, bucket, total, apart, live = standard(text.encode()).decode().splitlines()
+    assert kind == "# TYPE istio_request_bytes histogram"
+    assert bucket.endswith(',le="0.5"} 3')
+    assert "destination_workload=" not in bucket
+    assert "request_protocol=" not in bucket
+    assert total.endswith("} 13.75")
+    assert apart.endswith("} 4")
+    assert live == "envoy_server_live{} 1"
+
+
+def test_large_counts_stay_exact() -> None:
+    lines = [f"envoy_istio_requests_total{{{SOURCE}}} {2**53 - 1}\n" for _ in range(3)]
+    assert standard("".join(lines).encode()).endswith(f"}} {3 * (2**53 - 1)}\n".encode())
+
+
 def test_grpc_is_told_by_its_status() -> None:
     raw = SOURCE.replace('grpc_response_status=""', 'grpc_response_status="14"')
     found = labels(standard(f"envoy_istio_requests_total{{{raw}}} 1\n".encode()))

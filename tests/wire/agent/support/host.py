@@ -7,40 +7,33 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+
+import pytest
 
 from mesh_agent.health.state import HealthReport
 from mesh_agent.identity.client import CertificateClient
 from mesh_agent.identity.keys import open_worker
 from mesh_agent.identity.service import IdentityService
-from mesh_agent.identity.settings import ControlPlaneSettings, IdentitySettings
 from mesh_agent.identity.store import IdentityStore
+from mesh_agent.relay import upstream
 from mesh_agent.relay.companion import Companion
+from mesh_agent.relay.dialect import Delta
 from mesh_agent.relay.lastgood import LastGood
 from mesh_agent.relay.service import RelayService
-from mesh_agent.relay.upstream import Connector
 from mesh_agent.sds.service import SecretService
-from mesh_agent.settings import AgentSettings, Paths, WorkloadSettings
+from mesh_agent.settings import AgentSettings, Paths
 from mesh_core.clock import SystemClock
 from mesh_core.wire import rpc, types
-from tests.wire.agent.support.plane import Plane
+from tests.wire.agent.support.tap import Conversation, TappedConnector
 
 
-def settings_for(plane: Plane, tmp_path: Path) -> AgentSettings:
-    """A host of the mesh that ``plane`` controls."""
-    return AgentSettings(
-        control_plane=ControlPlaneSettings(
-            addresses=(f"127.0.0.1:{plane.port}",), root_certificate=plane.root
-        ),
-        workload=WorkloadSettings(
-            name="api-1",
-            namespace="shop",
-            service_account="api",
-            group="api",
-            addresses=("127.0.0.1",),
-        ),
-        identity=IdentitySettings(token=tmp_path / "token"),
-    )
+def without_delta(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have control planes answer UNIMPLEMENTED to delta, as those without it do."""
+
+    class OfAnotherRelease(Delta):
+        path = Delta.path + "OfAnotherRelease"
+
+    monkeypatch.setattr(upstream, "Delta", OfAnotherRelease)
 
 
 @dataclass(slots=True)
@@ -49,6 +42,7 @@ class Host:
 
     identity: IdentityService
     relay: RelayService
+    connector: TappedConnector
     tables: list[bytes]
     reports: list[HealthReport]
 
@@ -56,6 +50,11 @@ class Host:
         """How many resources of each type Envoy accepted."""
         kinds = (types.CLUSTER, types.ENDPOINT, types.LISTENER)
         return {types.short(kind): len(self.relay.held(kind) or ()) for kind in kinds}
+
+    @property
+    def conversation(self) -> Conversation:
+        """The latest stream to the control plane."""
+        return self.connector.conversations[-1]
 
 
 @asynccontextmanager
@@ -80,13 +79,14 @@ async def running_host(settings: AgentSettings, paths: Paths) -> AsyncIterator[H
     store.load()
     tables: list[bytes] = []
     reports: list[HealthReport] = []
+    connector = TappedConnector(
+        settings.control_plane,
+        settings.control_plane.endpoints,
+        identity,
+        cluster_id=settings.mesh.cluster_id,
+    )
     relay = RelayService(
-        Connector(
-            settings.control_plane,
-            settings.control_plane.endpoints,
-            identity,
-            cluster_id=settings.mesh.cluster_id,
-        ),
+        connector,
         store,
         Companion(tables.append, lambda: reports[-1] if reports else None),
         clock,
@@ -101,7 +101,7 @@ async def running_host(settings: AgentSettings, paths: Paths) -> AsyncIterator[H
         await server.start(path=str(path))
     tasks = [asyncio.create_task(identity.run()), asyncio.create_task(relay.run())]
     try:
-        yield Host(identity, relay, tables, reports)
+        yield Host(identity, relay, connector, tables, reports)
     finally:
         for server, _ in servers:
             server.close()

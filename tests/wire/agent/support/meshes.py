@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
 
 import yaml
 
 from lab.cluster import ApiServer, Istiod
 from mesh_agent.identity.settings import ControlPlaneSettings, IdentitySettings
 from mesh_agent.settings import AgentSettings, MeshSettings, PortSettings, WorkloadSettings
+from mesh_core import http
 from mesh_core.clock import Clock
 from tests.wire.control.support import Plane as EmbeddedPlane
 
@@ -48,8 +52,14 @@ class Mesh(Protocol):
     def apply(self, *objects: dict[str, Any]) -> None:
         """Create or replace objects of Istio's API in the namespace."""
 
+    def remove(self, kind: str, name: str) -> None:
+        """Remove an object that `apply` made."""
+
     async def entries(self) -> dict[str, Any]:
         """Return address -> whether it is healthy (None: unknown) of what is registered."""
+
+    async def issued(self) -> int:
+        """Return how many certificates it has issued since it was started."""
 
 
 def group(name: str, account: str = "", **ports: int) -> dict[str, Any]:
@@ -77,6 +87,29 @@ def service(name: str, *ports: tuple[str, int, int]) -> dict[str, Any]:
                 {"name": port, "port": number, "targetPort": target}
                 for port, number, target in ports or (("http", 80, 8080),)
             ],
+        },
+    }
+
+
+def name_in(mesh: Mesh, service_name: str = "api") -> str:
+    """The name by which hosts call a Service."""
+    return f"{service_name}.{mesh.namespace}.svc.cluster.local"
+
+
+def cluster_in(mesh: Mesh, service_name: str = "api", port: int = 80) -> str:
+    """The name of Envoy's cluster for it."""
+    return f"outbound|{port}||{name_in(mesh, service_name)}"
+
+
+def resilience(service_name: str, seconds: int) -> dict[str, Any]:
+    """A DestinationRule that makes another cluster of a Service's: its connect timeout is told."""
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "DestinationRule",
+        "metadata": {"name": service_name},
+        "spec": {
+            "host": service_name,
+            "trafficPolicy": {"connectionPool": {"tcp": {"connectTimeout": f"{seconds}s"}}},
         },
     }
 
@@ -109,6 +142,12 @@ def host_of(
         ),
         identity=IdentitySettings(token=file, lifetime_seconds=lifetime),
     )
+
+
+def through(address: str, settings: AgentSettings) -> AgentSettings:
+    """The same host with another way to its control plane."""
+    control_plane = replace(settings.control_plane, addresses=(address,))
+    return replace(settings, control_plane=control_plane)
 
 
 class EmbeddedMesh:
@@ -157,12 +196,22 @@ class EmbeddedMesh:
     def apply(self, *objects: dict[str, Any]) -> None:
         for each in objects:
             each["metadata"]["namespace"] = self.namespace
-            name = f"{each['kind']}-{each['metadata']['name']}.yaml".lower()
-            self._plane.write(yaml.safe_dump(each), name)
+            file = self._file(each["kind"], each["metadata"]["name"])
+            self._plane.write(yaml.safe_dump(each), file)
+
+    def remove(self, kind: str, name: str) -> None:
+        (self._plane.objects / self._file(kind, name)).unlink()
+
+    @staticmethod
+    def _file(kind: str, name: str) -> str:
+        return f"{kind}-{name}.yaml".lower()
 
     async def entries(self) -> dict[str, Any]:
         status = await self._plane.status()
         return {each["address"]: each["healthy"] for each in status["workloads"]}
+
+    async def issued(self) -> int:
+        return _issued(await self._plane.metrics())
 
 
 class IstiodMesh:
@@ -207,9 +256,17 @@ class IstiodMesh:
             each["metadata"]["namespace"] = self.namespace
         self._api.apply(list(objects))
 
+    def remove(self, kind: str, name: str) -> None:
+        self._api.kubectl("delete", kind, name, f"--namespace={self.namespace}")
+
     async def entries(self) -> dict[str, Any]:
         found = self._api.get("workloadentries", f"--namespace={self.namespace}")
         return {each["spec"]["address"]: _health(each) for each in found["items"]}
+
+    async def issued(self) -> int:
+        url = urlsplit(self._istiod.metrics_url)
+        assert url.port
+        return _issued((await http.get(url.path, port=url.port)).body.decode())
 
 
 def _health(entry: dict[str, Any]) -> bool | None:
@@ -217,3 +274,8 @@ def _health(entry: dict[str, Any]) -> bool | None:
         if condition["type"] == "Healthy":
             return bool(condition["status"] == "True")
     return None
+
+
+def _issued(metrics: str) -> int:
+    found = re.search(r"^citadel_server_success_cert_issuance_count\S* (\S+)$", metrics, re.M)
+    return int(float(found[1])) if found else 0  # istiod leaves out what is nought

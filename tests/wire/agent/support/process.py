@@ -95,15 +95,16 @@ class Unit:
         ended.cancel()
         await ready
 
-    async def hear(self, text: str, seconds: float = 15.0) -> None:
-        """Wait for a notification that begins so."""
+    async def hear(self, *texts: str, seconds: float = 15.0) -> None:
+        """Wait for notifications that begin so, in any order."""
         loop = asyncio.get_running_loop()
+        missing = set(texts)
         async with asyncio.timeout(seconds):
-            while True:
+            while missing:
                 message = (await loop.sock_recv(self.notifications, 4096)).decode()
                 self.said += message.splitlines()
-                if any(line.startswith(text) for line in message.splitlines()):
-                    return
+                for line in message.splitlines():
+                    missing -= {text for text in missing if line.startswith(text)}
 
     async def end(self, number: int = signal.SIGKILL) -> int:
         """Signal the agent and return its exit status."""

@@ -48,34 +48,33 @@ class Envoy:
 
     async def names(self, kind: str) -> dict[str, str]:
         """Names of what is in force (``clusters``, ``listeners``, ``endpoints``) -> version."""
+        return {name: version for name, version, _ in await self._dump(kind)}
+
+    async def contents(self, kind: str) -> dict[str, str]:
+        """Names of what is in force -> what it is; istiod gives no versions."""
+        return {
+            name: json.dumps(found, sort_keys=True) for name, _, found in await self._dump(kind)
+        }
+
+    async def _dump(self, kind: str) -> list[tuple[str, str, Any]]:
         try:
             answer = await http.get("/config_dump?include_eds", unix=self.paths.admin_socket)
         except OSError:
-            return {}
-        found: dict[str, str] = {}
+            return []
+        lists = {
+            "clusters": ("dynamic_active_clusters", "cluster", "name"),
+            "listeners": ("dynamic_listeners", "listener", "name"),
+            "endpoints": ("dynamic_endpoint_configs", "endpoint_config", "cluster_name"),
+        }
+        where, what, name = lists[kind]
+        found = []
         for config in json.loads(answer.body)["configs"]:
-            if kind == "clusters":
-                for each in config.get("dynamic_active_clusters", []):
-                    found[each["cluster"]["name"]] = each.get("version_info", "")
-            elif kind == "listeners":
-                for each in config.get("dynamic_listeners", []):
-                    if "active_state" in each:
-                        found[each["name"]] = each["active_state"].get("version_info", "")
-            else:
-                for each in config.get("dynamic_endpoint_configs", []):
-                    found[each["endpoint_config"]["cluster_name"]] = each.get("version_info", "")
+            for each in config.get(where, []):
+                if kind == "listeners":
+                    each = each.get("active_state", {})
+                if what in each:
+                    found.append((each[what][name], each.get("version_info", ""), each[what]))
         return found
-
-    async def target_of(self, name: str) -> str | None:
-        """The cluster that a TCP listener passes connections to."""
-        answer = await http.get(
-            "/config_dump?resource=dynamic_listeners", unix=self.paths.admin_socket
-        )
-        for each in json.loads(answer.body)["configs"]:
-            if each["name"] == name:
-                chain = each["active_state"]["listener"]["filter_chains"][0]
-                return str(chain["filters"][0]["typed_config"]["cluster"])
-        return None
 
 
 @asynccontextmanager
