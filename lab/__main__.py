@@ -11,7 +11,8 @@ from pathlib import Path
 from lab import image, inventory, life, spec
 from lab.errors import LabError
 from lab.podman import DEFAULT_LAB, environment, object_name
-from lab.state import ROOT, locked
+from lab.state import ROOT, State, locked
+from lab.tools import tool
 from lab.tools.ensure import ensure
 
 
@@ -32,6 +33,8 @@ def parser() -> argparse.ArgumentParser:
         enter = verbs.add_parser(verb, help=text)
         enter.add_argument("host")
         enter.add_argument("command", nargs=argparse.REMAINDER)
+    cluster = verbs.add_parser("kubectl", help="ask the lab's cluster, as its administrator")
+    cluster.add_argument("command", nargs=argparse.REMAINDER)
     return root
 
 
@@ -69,6 +72,8 @@ def _run(options: argparse.Namespace) -> None:
                 sys.stdout.write(f"{host:12} {state:8} {workload:5} {addresses}\n")
         case "ssh":
             _ssh(options.lab, options.host, options.command)
+        case "kubectl":
+            _kubectl(options.lab, options.command)
         case _:
             _exec(options.lab, options.host, options.command)
 
@@ -80,6 +85,13 @@ def _ssh(lab: str, host: str, command: list[str]) -> None:
     flags = [part for setting in settings for part in ("-o", setting)]
     # The program is the answer: it keeps the terminal, and its status becomes ours.
     os.execvp("ssh", ["ssh", "-i", str(key), *flags, target, *command])
+
+
+def _kubectl(lab: str, command: list[str]) -> None:
+    kubeconfig = State.of(lab).administrator
+    if not kubeconfig.exists():
+        raise LabError(f"lab {lab} has no cluster: no host of its inventory has lab_cluster")
+    os.execv(tool("kubectl"), ["kubectl", f"--kubeconfig={kubeconfig}", *command])
 
 
 def _exec(lab: str, host: str, command: list[str]) -> None:

@@ -12,13 +12,13 @@ from pathlib import PurePath
 
 from lab.cluster import kubeconfig
 from lab.cluster.command import Command, flags
+from lab.cluster.endpoint import LOOPBACK, join
 from lab.cluster.pki import Authority, signing_key
 
 ISSUER = "https://kubernetes.default.svc"
 # Tokens of the first are for the API server itself, those of the second for istiod.
 AUDIENCES = (ISSUER, "istio-ca")
 ADMIN_GROUP = "system:masters"
-_LOOPBACK = "127.0.0.1"
 _SERVER_NAMES = (
     "localhost",
     "kubernetes",
@@ -43,7 +43,7 @@ class ApiPlan:
     port: int
     etcd_port: int
     etcd_peer_port: int
-    address: str = _LOOPBACK
+    address: str = LOOPBACK
     names: tuple[str, ...] = ()
     nodes: bool = False
     service_range: str = "10.96.0.0/16"
@@ -53,8 +53,7 @@ class ApiPlan:
 
     @property
     def url(self) -> str:
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"https://{host}:{self.port}"
+        return f"https://{join(self.address, self.port)}"
 
     def file(self, name: str) -> str:
         """The path of one of `files`, as the programs are told it."""
@@ -63,7 +62,7 @@ class ApiPlan:
 
 def files(plan: ApiPlan, authority: Authority) -> dict[str, bytes]:
     """What has to be in the plan's directory, by name. New keys with every call; all are secret."""
-    sans = (*_SERVER_NAMES, _LOOPBACK, plan.address, plan.service_ip, *plan.names)
+    sans = (*_SERVER_NAMES, LOOPBACK, plan.address, plan.service_ip, *plan.names)
     server = authority.issue("kube-apiserver", sans=tuple(dict.fromkeys(sans)))
     kubelet = authority.issue("kube-apiserver-kubelet-client", groups=[ADMIN_GROUP])
     made = {
@@ -101,8 +100,8 @@ def commands(plan: ApiPlan, tools: PurePath) -> list[Command]:
 
 def etcd(plan: ApiPlan, tools: PurePath) -> Command:
     """etcd for this one API server, on loopback; it does not wait for the disk."""
-    clients = f"http://{_LOOPBACK}:{plan.etcd_port}"
-    peers = f"http://{_LOOPBACK}:{plan.etcd_peer_port}"
+    clients = f"http://{LOOPBACK}:{plan.etcd_port}"
+    peers = f"http://{LOOPBACK}:{plan.etcd_peer_port}"
     arguments = flags(
         {
             "name": "default",
@@ -121,7 +120,7 @@ def etcd(plan: ApiPlan, tools: PurePath) -> Command:
 def api_server(plan: ApiPlan, tools: PurePath) -> Command:
     """kube-apiserver with RBAC and TokenRequest."""
     values: dict[str, object] = {
-        "etcd-servers": f"http://{_LOOPBACK}:{plan.etcd_port}",
+        "etcd-servers": f"http://{LOOPBACK}:{plan.etcd_port}",
         "bind-address": plan.address,
         "secure-port": plan.port,
         "tls-cert-file": plan.file("server.crt"),

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from lab.cluster import api_plan, token
 from lab.cluster.api_plan import ApiPlan
+from lab.cluster.endpoint import LOOPBACK
 from lab.cluster.http import answers
 from lab.cluster.pki import Authority, Pair, write_secret
 from lab.cluster.ports import free_ports
@@ -41,7 +42,7 @@ class ApiServer:
         directory: Path,
         *,
         name: str = "cluster1",
-        address: str = "127.0.0.1",
+        address: str = LOOPBACK,
         nodes: bool = False,
         names: Sequence[str] = (),
         arguments: Sequence[str] = (),

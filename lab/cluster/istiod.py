@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from lab.cluster import chart, istiod_plan
 from lab.cluster.api_server import ApiServer
+from lab.cluster.endpoint import LOOPBACK, join
 from lab.cluster.http import answers, get
 from lab.cluster.istiod_plan import IstiodPlan, Ports
 from lab.cluster.pki import Authority, write_cacerts
@@ -28,9 +29,9 @@ class Istiod:
     """An istiod of the cluster of `api`, on free ports; its files are in `directory`, a new one.
 
     `root` is the mesh's root, shared by clusters that trust each other and by several istiods of
-    one cluster; without it there is a new one. `address` takes agents and webhooks. `environment`
-    are settings of istiod, `arguments` further ones of `discovery`. `mesh`, `networks`, `network`:
-    see istiod_plan.objects. `api` must run when this starts.
+    one cluster; without it there is a new one. `address` takes agents. `environment` are settings
+    of istiod, `arguments` further ones of `discovery`. `mesh`, `networks`, `network`: see
+    istiod_plan.objects. `api` must run when this starts.
     """
 
     def __init__(
@@ -40,8 +41,7 @@ class Istiod:
         *,
         name: str = "istiod",
         root: Authority | None = None,
-        address: str = "127.0.0.1",
-        inject: bool = False,
+        address: str = LOOPBACK,
         environment: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
         mesh: Mapping[str, Any] | None = None,
@@ -58,7 +58,6 @@ class Istiod:
             ports=Ports(*free_ports(len(fields(Ports)), address)),
             address=address,
             name=name,
-            inject=inject,
             environment=dict(environment or {}),
             arguments=tuple(arguments),
         )
@@ -77,20 +76,20 @@ class Istiod:
     @property
     def addresses(self) -> list[str]:
         """HOST:PORT of mutual TLS: certificates and xDS."""
-        return [_join(self.plan.address, self.plan.ports.secure)]
+        return [join(self.plan.address, self.plan.ports.secure)]
 
     @property
     def plain_address(self) -> str:
         """HOST:PORT of xDS without TLS, on loopback."""
-        return _join("127.0.0.1", self.plan.ports.plain)
+        return join(LOOPBACK, self.plan.ports.plain)
 
     @property
     def debug_url(self) -> str:
-        return f"http://127.0.0.1:{self.plan.ports.debug}"
+        return f"http://{join(LOOPBACK, self.plan.ports.debug)}"
 
     @property
     def metrics_url(self) -> str:
-        return f"http://127.0.0.1:{self.plan.ports.metrics}/metrics"
+        return f"http://{join(LOOPBACK, self.plan.ports.metrics)}/metrics"
 
     @property
     def root_certificate(self) -> Path:
@@ -138,7 +137,3 @@ class Istiod:
     def debug(self, path: str) -> Any:
         """What /debug/PATH answers, such as `syncz`, `endpointz`, `clusterz`: parsed JSON."""
         return json.loads(get(f"{self.debug_url}/debug/{path}"))
-
-
-def _join(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

@@ -11,23 +11,21 @@ from typing import Any
 import yaml
 
 from lab.cluster.command import Command
+from lab.cluster.endpoint import LOOPBACK, join
 from lab.cluster.pki import ISTIOD_NAME
-
-_LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What an istiod listens on: mutual TLS xDS, plain xDS, debug, metrics, webhooks, ControlZ.
+    """What an istiod listens on: mutual TLS xDS, plain xDS, debug, metrics, ControlZ.
 
-    `secure` and `webhook` are on the plan's address, the others on loopback.
+    `secure` is on the plan's address, the others on loopback.
     """
 
     secure: int = 15012
     plain: int = 15010
     debug: int = 8080
     metrics: int = 15014
-    webhook: int = 15017
     control: int = 9876
 
 
@@ -35,25 +33,23 @@ class Ports:
 class IstiodPlan:
     """One istiod of a cluster. `directory`/ca holds its CA in the layout of a `cacerts` secret.
 
-    `inject` serves the webhook that injects sidecars into pods. `environment` wins over what is set
-    here; `arguments` are further ones of `discovery`.
+    `environment` wins over what is set here; `arguments` are further ones of `discovery`.
     """
 
     cluster: str
     directory: PurePath
     kubeconfig: PurePath
     ports: Ports = field(default_factory=Ports)
-    address: str = _LOOPBACK
+    address: str = LOOPBACK
     name: str = "istiod"
     namespace: str = "istio-system"
     revision: str = "default"
-    inject: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
 
 
 def command(plan: IstiodPlan, tools: PurePath) -> Command:
-    """istiod with one cluster, without leader election and without gateway deployments."""
+    """istiod with one cluster, without leader election, gateway deployments and webhooks."""
     environment = {
         "POD_NAME": plan.name,
         "POD_NAMESPACE": plan.namespace,
@@ -67,16 +63,15 @@ def command(plan: IstiodPlan, tools: PurePath) -> Command:
         "ENABLE_LEADER_ELECTION": "false",
         "PILOT_ENABLE_GATEWAY_API_DEPLOYMENT_CONTROLLER": "false",
         "VALIDATION_WEBHOOK_CONFIG_NAME": "",
-        "INJECT_ENABLED": str(plan.inject).lower(),
+        "INJECTION_WEBHOOK_CONFIG_NAME": "",
+        "INJECT_ENABLED": "false",
     }
-    if not plan.inject:
-        environment["INJECTION_WEBHOOK_CONFIG_NAME"] = ""
     arguments = {
-        "secureGRPCAddr": _listen(plan.address, plan.ports.secure),
-        "grpcAddr": _listen(_LOOPBACK, plan.ports.plain),
-        "httpAddr": _listen(_LOOPBACK, plan.ports.debug),
-        "httpsAddr": _listen(plan.address, plan.ports.webhook) if plan.inject else "",
-        "monitoringAddr": _listen(_LOOPBACK, plan.ports.metrics),
+        "secureGRPCAddr": join(plan.address, plan.ports.secure),
+        "grpcAddr": join(LOOPBACK, plan.ports.plain),
+        "httpAddr": join(LOOPBACK, plan.ports.debug),
+        "httpsAddr": "",
+        "monitoringAddr": join(LOOPBACK, plan.ports.metrics),
         "ctrlz_port": str(plan.ports.control),
         "clusterID": plan.cluster,
         "shutdownDuration": "1s",
@@ -131,7 +126,3 @@ def objects(
         },
     }
     return [namespace, settings]
-
-
-def _listen(address: str, port: int) -> str:
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

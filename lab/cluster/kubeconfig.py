@@ -12,20 +12,11 @@ from lab.cluster.pki import Pair
 
 def with_certificate(cluster: str, url: str, authority: bytes, pair: Pair) -> str:
     """A kubeconfig whose user proves itself by a client certificate; the context is `cluster`."""
+    server = {"server": url, "certificate-authority-data": _base64(authority)}
     user = {
         "client-certificate-data": _base64(pair.certificate),
         "client-key-data": _base64(pair.key),
     }
-    return _document(cluster, url, authority, user)
-
-
-def with_token(cluster: str, url: str, authority: bytes, token: str) -> str:
-    """A kubeconfig whose user proves itself by a bearer token; the context is `cluster`."""
-    return _document(cluster, url, authority, {"token": token})
-
-
-def _document(cluster: str, url: str, authority: bytes, user: dict[str, str]) -> str:
-    server = {"server": url, "certificate-authority-data": _base64(authority)}
     document = {
         "apiVersion": "v1",
         "kind": "Config",

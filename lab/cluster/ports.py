@@ -9,9 +9,9 @@ import socket
 from contextlib import ExitStack
 from pathlib import Path
 
+from lab.cluster.endpoint import LOOPBACK
 from lab.errors import LabError
 
-LOOPBACK = "127.0.0.1"
 LOWEST = 10000
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _ATTEMPTS = 200

@@ -8,35 +8,45 @@ import io
 import json
 import platform
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-def write(target: Path, layer: Path, images: Mapping[str, Sequence[str]]) -> None:
-    """Writes images that have one layer in common: the root file system `layer`, a tar archive.
+@dataclass(frozen=True, slots=True)
+class Image:
+    """What an image starts, and as whom: `UID:GID`, root without one."""
 
-    `images` are their names, each with its entry point.
-    """
+    entrypoint: tuple[str, ...]
+    user: str = ""
+
+
+def write(target: Path, layer: Path, images: Mapping[str, Image]) -> None:
+    """Writes images, by name, that have one layer: the root file system `layer`, a tar archive."""
     with layer.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     manifest = []
     with tarfile.open(target, "w") as archive:
         archive.add(layer, "layer.tar")
-        for name, entrypoint in images.items():
-            config = json.dumps(_config(digest, entrypoint)).encode()
+        for name, image in images.items():
+            config = json.dumps(_config(digest, image)).encode()
             path = f"{hashlib.sha256(config).hexdigest()}.json"
             _add(archive, path, config)
             manifest.append({"Config": path, "RepoTags": [name], "Layers": ["layer.tar"]})
         _add(archive, "manifest.json", json.dumps(manifest).encode())
 
 
-def _config(digest: str, entrypoint: Sequence[str]) -> dict[str, object]:
+def _config(digest: str, image: Image) -> dict[str, object]:
     return {
         "architecture": _ARCHITECTURES[platform.machine()],
         "os": "linux",
-        "config": {"Entrypoint": list(entrypoint), "Env": ["PATH=/usr/local/bin:/usr/sbin:/bin"]},
+        "config": {
+            "Entrypoint": list(image.entrypoint),
+            "Env": ["PATH=/usr/local/bin:/usr/sbin:/bin"],
+            "User": image.user,
+        },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
         "history": [{"created_by": "lab"}],
     }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole cluster beside the hosts of a lab: nodes, API server, istiod that injects, DNS."""
+"""A whole cluster beside the hosts of a lab: nodes, API server, Istio in pods, DNS."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from pathlib import Path
 from typing import Self
 
 from lab import life, start
-from lab.cluster import ApiServer, Istiod, chart
+from lab.cluster import ApiServer, chart
 from lab.files import archive
-from lab.node import dns, injection, nodes
+from lab.node import dns, istio, nodes
 from lab.node.files import pod_routes
+from lab.node.istiod import Istiods
 from lab.node.nodes import Nodes
 from lab.node.spec import NodeSet
 from lab.podman import object_name, podman
 from lab.progress import step
 from lab.spec import Lab
 from lab.state import locked
-
-_ISTIO_NAMESPACE = "istio-system"
 
 
 class HybridCluster:
@@ -31,7 +30,7 @@ class HybridCluster:
     """
 
     api: ApiServer
-    istiod: Istiod
+    istiods: Istiods
 
     def __init__(
         self, lab: Lab, wanted: NodeSet, directory: Path, environment: Mapping[str, str]
@@ -66,21 +65,12 @@ class HybridCluster:
         with step("start the API server"):
             self._stack.enter_context(self.api)
         self.nodes.join(self.api)
-        with step("install Istio's chart"):
-            rendered = chart.render(injection.settings(self.api.name))
-            chart.install_definitions(self.api)
-            self.api.namespace(_ISTIO_NAMESPACE)
-            self.api.apply([*injection.objects(rendered), *dns.objects()])
-        with step("start istiod"):
-            self.istiod = Istiod(
-                self.api,
-                self._directory / "istiod",
-                address=address,
-                inject=True,
-                environment=self._environment,
-            )
-            self._stack.enter_context(self.istiod)
-            self.api.apply([injection.endpoints(self.istiod.plan)])
+        with step("install Istio"):
+            rendered = chart.render(istio.settings(self.api.name, self._environment))
+            self.api.namespace(istio.NAMESPACE)
+            self.api.apply([*rendered, *dns.objects()])
+            self.istiods = Istiods(self.api, self.nodes)
+            self.istiods.open()
 
     def _lead_hosts_to_pods(self) -> None:
         files = archive(pod_routes(self.nodes.wanted.nodes), time=0)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The images of the lab's pods, as one archive that every node imports: pod/ defines them.
 
-All have one root file system, with busybox, nft, Envoy, pilot-agent and CoreDNS; they differ in
-what they start.
+All have one root file system, with busybox, nft, Envoy, pilot-agent, istiod and CoreDNS; they
+differ in what they start.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.node import archive
+from lab.node.archive import Image
 from lab.podman import podman
 from lab.progress import say, step
 from lab.tools import go, tool
@@ -29,11 +30,14 @@ PAUSE = "localhost/hybrid-mesh-pause:1"
 APP = "localhost/hybrid-mesh-app:1"
 PROXY = "localhost/hybrid-mesh-proxy:1"
 DNS = "localhost/hybrid-mesh-dns:1"
+ISTIOD = "localhost/hybrid-mesh-istiod:1"
 IMAGES = {
-    PAUSE: ["/usr/local/bin/pause"],
-    APP: ["/usr/local/bin/app"],
-    PROXY: ["/usr/local/bin/pilot-agent"],
-    DNS: ["/usr/local/bin/coredns"],
+    PAUSE: Image(("/usr/local/bin/pause",)),
+    APP: Image(("/usr/local/bin/app",)),
+    PROXY: Image(("/usr/local/bin/pilot-agent",)),
+    DNS: Image(("/usr/local/bin/coredns",)),
+    # The chart demands a user that is not root, and leaves it to the image.
+    ISTIOD: Image(("/usr/local/bin/istiod",), "1337:1337"),
 }
 
 
@@ -65,8 +69,7 @@ def _programs() -> Mapping[str, Path]:
         raise LabError(f"{envoy}: not there: make setup")
     return {
         "envoy": envoy,
-        "pilot-agent": tool("pilot-agent"),
-        "coredns": tool("coredns"),
+        **{name: tool(name) for name in ("pilot-agent", "istiod", "coredns")},
         "envoy_bootstrap.json": _bootstrap(),
     }
 

@@ -31,12 +31,15 @@ _SHA256 = re.compile(r"^([0-9a-f]{64})(?:\s+\*?(\S+))?\s*$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where the projects publish."""
+    """Where the projects publish.
+
+    Istio's files are to leave their old place, a bucket at Google, which ends with 1.30.
+    """
 
     kubernetes: str = "https://dl.k8s.io/release"
     etcd: str = "https://github.com/etcd-io/etcd/releases/download"
     coredns: str = "https://github.com/coredns/coredns/releases/download"
-    istio: str = "https://storage.googleapis.com/istio-release/releases"
+    istio: str = "https://blob.istio.io/istio-release/releases"
     # Not published as a file: it is taken out of the image, whose digest podman checks.
     istiod: str = "docker.io/istio/pilot"
 

@@ -123,10 +123,7 @@ class Mesh:
 
     def playbook(self, name: str, *arguments: str, timeout: float = 600) -> str:
         """Run one of the collection's playbooks on the example inventory; gives its output."""
-        extra = {
-            "mesh_kubeconfig": str(self.api.kubeconfig),
-            "mesh_control_plane_addresses": self.cluster.istiod.addresses,
-        }
+        extra = {"mesh_kubeconfig": str(self.api.kubeconfig)}
         done = subprocess.run(
             [
                 Path(sys.executable).with_name("ansible-playbook"),

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs in the node's image and writes /out/root.tar: the one root file system that all images of the lab's pods share.
-# /in has the programs that do not come from the image: envoy, pilot-agent, coredns, envoy_bootstrap.json.
+# /in has the programs that do not come from the image: envoy, pilot-agent, istiod, coredns, envoy_bootstrap.json.
 set -eu
 root=/tmp/root
 mkdir -p "$root/bin" "$root/tmp" "$root/run" "$root/etc/istio" "$root/usr/local/bin" "$root/var/lib/istio/envoy"
@@ -11,7 +11,7 @@ for program in /bin/busybox /usr/sbin/nft /in/envoy; do
 done | sort -u | xargs cp --dereference --parents --target-directory="$root"
 cp --parents /bin/busybox /usr/sbin/nft "$root"
 chroot "$root" /bin/busybox --install -s /bin
-cp /in/envoy /in/pilot-agent /in/coredns "$root/usr/local/bin/"
+cp /in/envoy /in/pilot-agent /in/istiod /in/coredns "$root/usr/local/bin/"
 chmod 755 "$root"/usr/local/bin/*
 cp /in/envoy_bootstrap.json "$root/var/lib/istio/envoy/envoy_bootstrap_tmpl.json"
 

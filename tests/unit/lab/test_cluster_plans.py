@@ -97,15 +97,12 @@ def test_an_address_of_ipv6_is_bracketed() -> None:
     assert flags(command.argv)["secureGRPCAddr"] == "[fd00::1]:15012"
 
 
-def test_istiod_serves_webhooks_only_when_asked() -> None:
-    plain = istiod_plan.command(ISTIOD, TOOLS)
-    assert flags(plain.argv)["httpsAddr"] == ""
-    assert plain.environment["INJECT_ENABLED"] == "false"
-    assert plain.environment["INJECTION_WEBHOOK_CONFIG_NAME"] == ""
-    injecting = istiod_plan.command(replace(ISTIOD, inject=True, address="10.0.0.1"), TOOLS)
-    assert flags(injecting.argv)["httpsAddr"] == "10.0.0.1:15017"
-    assert "INJECTION_WEBHOOK_CONFIG_NAME" not in injecting.environment
-    assert injecting.environment["ISTIOD_CUSTOM_HOST"] == "10.0.0.1,localhost"
+def test_istiod_serves_no_webhooks_and_is_known_by_its_address() -> None:
+    command = istiod_plan.command(replace(ISTIOD, address="10.0.0.1"), TOOLS)
+    assert flags(command.argv)["httpsAddr"] == ""
+    assert command.environment["INJECT_ENABLED"] == "false"
+    assert command.environment["INJECTION_WEBHOOK_CONFIG_NAME"] == ""
+    assert command.environment["ISTIOD_CUSTOM_HOST"] == "10.0.0.1,localhost"
 
 
 def test_what_the_caller_sets_wins() -> None:

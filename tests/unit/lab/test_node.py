@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 import tarfile
 from ipaddress import IPv4Address, IPv4Network
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
-from lab.cluster.istiod_plan import IstiodPlan, Ports
 from lab.cluster.pki import Pair
-from lab.node import archive, dns, injection, kernel, machine
+from lab.node import archive, dns, istio, kernel, machine, pods
+from lab.node.archive import Image
 from lab.node.files import credentials, host_files, pod_routes
 from lab.node.podman import create_arguments
 from lab.node.spec import NodeSet, node_set
@@ -100,7 +100,8 @@ def test_settings_are_written_down_once_and_put_back(tmp_path: Path) -> None:
 def test_an_archive_of_images_with_one_layer(tmp_path: Path) -> None:
     layer, target = tmp_path / "root.tar", tmp_path / "images.tar"
     layer.write_bytes(b"a layer")
-    archive.write(target, layer, {"localhost/a:1": ["/a"], "localhost/b:1": ["/b"]})
+    made = {"localhost/a:1": Image(("/a",)), "localhost/b:1": Image(("/b",), "7:7")}
+    archive.write(target, layer, made)
     with tarfile.open(target) as images:
 
         def read(name: str) -> bytes:
@@ -110,35 +111,20 @@ def test_an_archive_of_images_with_one_layer(tmp_path: Path) -> None:
 
         manifest = json.loads(read("manifest.json"))
         assert [entry["RepoTags"] for entry in manifest] == [["localhost/a:1"], ["localhost/b:1"]]
-        assert json.loads(read(manifest[1]["Config"]))["config"]["Entrypoint"] == ["/b"]
+        configs = [json.loads(read(entry["Config"]))["config"] for entry in manifest]
+        assert [(c["Entrypoint"], c["User"]) for c in configs] == [(["/a"], ""), (["/b"], "7:7")]
         assert read("layer.tar") == b"a layer"
 
 
-def test_the_chart_for_an_istiod_beside_the_cluster() -> None:
-    ports = [{"name": name, "port": port} for name, port in (("https-dns", 15012), ("http", 15014))]
-    chart = [
-        {"kind": "Deployment", "metadata": {"name": "istiod"}},
-        {"kind": "ConfigMap", "metadata": {"name": "istio"}},
-        {"kind": "ConfigMap", "metadata": {"name": "istio-sidecar-injector"}},
-        {
-            "kind": "Service",
-            "metadata": {"name": "istiod"},
-            "spec": {"ports": ports, "selector": {"app": "istiod"}},
-        },
-    ]
-    directory = PurePosixPath("istiod")
-    plan = IstiodPlan(
-        "c1", directory, directory, Ports(secure=2000, webhook=3000), address="10.9.1.254"
-    )
-    injector, service = injection.objects(chart)
-    slices = injection.endpoints(plan)
-    assert injector["metadata"]["name"] == "istio-sidecar-injector"
-    assert service["spec"] == {"ports": ports[:1]}
-    assert slices["endpoints"][0]["addresses"] == ["10.9.1.254"]
-    assert {port["name"]: port["port"] for port in slices["ports"]} == {
-        "https-dns": 2000,
-        "https-webhook": 3000,
-    }
+def test_the_chart_as_users_have_it_but_for_images_and_sizes() -> None:
+    settings = istio.settings("c1", {"PILOT_X": "2s"})
+    assert settings["profile"] == "minimal"
+    assert settings["values.pilot.env.PILOT_X"] == "2s"
+    assert settings["values.global.multiCluster.clusterName"] == "c1"
+    images = {value for name, value in settings.items() if name.endswith("image")}
+    assert images <= set(pods.IMAGES)
+    # The chart's istiod may not run as root, and names no user.
+    assert pods.IMAGES[settings["values.pilot.image"]].user == "1337:1337"
 
 
 def test_dns_is_where_kubelet_says() -> None:

@@ -21,7 +21,7 @@ for argument; do
   case $argument in -o=*) output=${argument#-o=} ;; esac
 done
 if [ "${output##*/}" = "${BROKEN-}" ]; then echo "no such package"; exit 1; fi
-echo "$CGO_ENABLED $*" > "$output"
+echo "$CGO_ENABLED $GOGC $*" > "$output"
 """
 
 
@@ -35,6 +35,7 @@ def tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("PATH", f"{go.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("HYBRID_MESH_TOOLS", str(tmp_path / "tools"))
     monkeypatch.delenv("HYBRID_MESH_TOOLS_SOURCE", raising=False)
+    monkeypatch.delenv("GOGC", raising=False)
     return tmp_path / "tools"
 
 
@@ -47,7 +48,7 @@ def test_all_are_built_with_a_line_for_each(
 ) -> None:
     assert ensure.ensure() == tools
     assert names(tools) == {program.name for program in PROGRAMS}
-    assert (tools / "etcd").read_text().startswith("0 build ")
+    assert (tools / "etcd").read_text().startswith("0 400 build ")
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(PROGRAMS) + 1
     assert lines[0].startswith(f"lab: tool 1 of {len(PROGRAMS)}: etcd ... 0 MB in 0.")

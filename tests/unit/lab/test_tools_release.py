@@ -22,6 +22,9 @@ from lab.tools.release import Asset, Image, Places, origin
 
 KUBERNETES = pinned("k8s.io/kubernetes", "kubernetes")
 ETCD = pinned("go.etcd.io/etcd/server/v3", "etcd")
+COREDNS = pinned("github.com/coredns/coredns", "coredns").removeprefix("v")
+# That of the API which go.mod names: there is a release of the same number.
+ISTIO = "1.31.1"
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -65,28 +68,99 @@ def tar(**files: bytes) -> bytes:
     return buffer.getvalue()
 
 
-def test_every_program_has_an_origin_of_the_pinned_version() -> None:
-    for entry in PROGRAMS:
-        source = origin(entry, machine="x86_64")
-        if isinstance(source, Asset):
-            assert source.url.startswith("https://")
-            assert source.checksum.startswith("https://")
-    assert origin(program("kubelet"), machine="aarch64") == Asset(
-        f"https://dl.k8s.io/release/{KUBERNETES}/bin/linux/arm64/kubelet",
-        f"https://dl.k8s.io/release/{KUBERNETES}/bin/linux/arm64/kubelet.sha256",
-    )
-    etcd = origin(program("etcd"), machine="x86_64")
-    assert isinstance(etcd, Asset)
-    assert etcd.url.endswith(f"/{ETCD}/etcd-{ETCD}-linux-amd64.tar.gz")
-    assert etcd.checksum.endswith(f"/{ETCD}/SHA256SUMS")
-    agent = origin(program("pilot-agent"), machine="aarch64")
-    assert isinstance(agent, Asset)
-    assert agent.name == "istio-sidecar-arm64.deb"
-    istiod = origin(program("istiod"), machine="x86_64")
-    assert isinstance(istiod, Image)
-    assert istiod.reference.rpartition(":")[2] in agent.url
+# What the projects' own documents and release scripts say: file, its checksums, program within.
+K8S = f"https://dl.k8s.io/release/{KUBERNETES}/bin/linux"
+ETCD_AT = f"https://github.com/etcd-io/etcd/releases/download/{ETCD}"
+COREDNS_AT = f"https://github.com/coredns/coredns/releases/download/v{COREDNS}"
+ISTIO_AT = f"https://blob.istio.io/istio-release/releases/{ISTIO}"
+PUBLISHED = [
+    # kubernetes.io, "Download Kubernetes": binaries, and for each a file NAME.sha256.
+    *(
+        (name, "x86_64", f"{K8S}/amd64/{name}", f"{K8S}/amd64/{name}.sha256", None)
+        for name in (p.name for p in PROGRAMS if p.module == "kubernetes")
+    ),
+    ("kubelet", "aarch64", f"{K8S}/arm64/kubelet", f"{K8S}/arm64/kubelet.sha256", None),
+    # etcd's scripts/build-binary.sh and scripts/release.sh; the page of the release.
+    *(
+        (
+            "etcd",
+            machine,
+            f"{ETCD_AT}/etcd-{ETCD}-linux-{arch}.tar.gz",
+            f"{ETCD_AT}/SHA256SUMS",
+            f"etcd-{ETCD}-linux-{arch}/etcd",
+        )
+        for machine, arch in (("x86_64", "amd64"), ("aarch64", "arm64"))
+    ),
+    # CoreDNS's Makefile.release, targets tar and github-push.
+    (
+        "coredns",
+        "x86_64",
+        f"{COREDNS_AT}/coredns_{COREDNS}_linux_amd64.tgz",
+        f"{COREDNS_AT}/coredns_{COREDNS}_linux_amd64.tgz.sha256",
+        "coredns",
+    ),
+    # istio/release-builder: release/publish.sh (the bucket; istio.io's "An update on our move to
+    # AWS", and istio/istio#61467, say where it is seen), pkg/build/archive.go, pkg/build/debian.go;
+    # in the package, istio/istio's tools/packaging/packaging.mk.
+    (
+        "istioctl",
+        "aarch64",
+        f"{ISTIO_AT}/istioctl-{ISTIO}-linux-arm64.tar.gz",
+        f"{ISTIO_AT}/istioctl-{ISTIO}-linux-arm64.tar.gz.sha256",
+        "istioctl",
+    ),
+    *(
+        (
+            "pilot-agent",
+            machine,
+            f"{ISTIO_AT}/deb/istio-sidecar{suffix}.deb",
+            f"{ISTIO_AT}/deb/istio-sidecar{suffix}.deb.sha256",
+            "./usr/local/bin/pilot-agent",
+        )
+        for machine, suffix in (("x86_64", ""), ("aarch64", "-arm64"))
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "machine", "url", "checksum", "member"), PUBLISHED)
+def test_files_are_where_the_projects_publish_them(
+    name: str, machine: str, url: str, checksum: str, member: str | None
+) -> None:
+    assert origin(program(name), machine=machine) == Asset(url, checksum, member)
+
+
+def test_istiod_is_published_as_an_image() -> None:
+    # release/publish.sh of istio/release-builder; istio/istio's pilot/docker/Dockerfile.pilot.
+    image = Image(f"docker.io/istio/pilot:{ISTIO}", "/usr/local/bin/pilot-discovery")
+    assert origin(program("istiod"), machine="x86_64") == image
+    assert {name for name, *_rest in PUBLISHED} | {"istiod"} == {p.name for p in PROGRAMS}
+
+
+def test_nobody_publishes_for_other_machines() -> None:
     with pytest.raises(LabError, match="no releases for riscv64"):
         origin(program("etcd"), machine="riscv64")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{digest}",  # Kubernetes
+        "{other}  coredns.tgz\n{digest}  x.tgz\n",  # etcd, as shasum -a 256 writes it
+        "{digest}  x.tgz\n",  # CoreDNS, as sha256sum does
+        "{digest} x.tgz\n",  # Istio, CreateSha of pkg/util/files.go
+        "{digest} *x.tgz\n",
+    ],
+)
+def test_checksums_are_read_as_each_project_writes_them(
+    site: tuple[Path, Places], tmp_path: Path, text: str
+) -> None:
+    root, places = site
+    digest = publish(root, "x.tgz", tar(x=b"it"))
+    publish(root, "sums", text.format(digest=digest, other="0" * 64).encode())
+    base = places.etcd.rpartition("/")[0]
+    source = Asset(f"{base}/x.tgz", f"{base}/sums", "x")
+    release.download(program("etcd"), tmp_path, source=source)
+    assert (tmp_path / "etcd").read_bytes() == b"it"
 
 
 def test_a_single_file_is_checked_and_made_executable(
