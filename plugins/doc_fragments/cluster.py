@@ -15,7 +15,7 @@ options:
   kubeconfig:
     description:
       - The kubeconfig, as the path of a file on the machine where the module runs, or as a
-        dictionary.
+        dictionary. Several files are joined by V(:), as in E(KUBECONFIG).
       - E(K8S_AUTH_KUBECONFIG) stands for it. Without it, E(KUBECONFIG), C(~/.kube/config) and the
         service account of the pod that this runs in are tried, in this order.
     type: raw
@@ -27,6 +27,8 @@ options:
   host:
     description:
       - URL of the API server, instead of the kubeconfig's.
+      - Beside O(api_key), O(username) and O(password), or O(client_cert) and O(client_key), no
+        kubeconfig is looked for unless O(kubeconfig) or O(context) names one.
       - E(K8S_AUTH_HOST) stands for it.
     type: str
   api_key:
@@ -34,29 +36,40 @@ options:
       - Bearer token, instead of the kubeconfig's credentials.
       - E(K8S_AUTH_API_KEY) stands for it.
     type: str
+  username:
+    description:
+      - User, for an API server behind something that takes HTTP Basic authentication. Kubernetes
+        itself does not.
+      - E(K8S_AUTH_USERNAME) stands for it.
+    type: str
+  password:
+    description:
+      - Password of O(username).
+      - E(K8S_AUTH_PASSWORD) stands for it.
+    type: str
   validate_certs:
     description:
       - Whether the API server's certificate is checked. The kubeconfig decides where this is not
         set.
-      - E(K8S_AUTH_VERIFY_SSL) stands for it.
+      - E(K8S_AUTH_VALIDATE_CERTS) or E(K8S_AUTH_VERIFY_SSL) stands for it.
     type: bool
     aliases: [verify_ssl]
   ca_cert:
     description:
       - File of the certificates that the API server's own is checked with.
-      - E(K8S_AUTH_SSL_CA_CERT) stands for it.
+      - E(K8S_AUTH_CA_CERT) or E(K8S_AUTH_SSL_CA_CERT) stands for it.
     type: path
     aliases: [ssl_ca_cert]
   client_cert:
     description:
       - File of a client certificate.
-      - E(K8S_AUTH_CERT_FILE) stands for it.
+      - E(K8S_AUTH_CLIENT_CERT) or E(K8S_AUTH_CERT_FILE) stands for it.
     type: path
     aliases: [cert_file]
   client_key:
     description:
       - File of the client certificate's key.
-      - E(K8S_AUTH_KEY_FILE) stands for it.
+      - E(K8S_AUTH_CLIENT_KEY) or E(K8S_AUTH_KEY_FILE) stands for it.
     type: path
     aliases: [key_file]
   proxy:
@@ -69,6 +82,30 @@ options:
       - Names that are reached without the proxy, separated by commas.
       - E(K8S_AUTH_NO_PROXY) stands for it.
     type: str
+  proxy_headers:
+    description: Headers for the proxy.
+    type: dict
+    suboptions:
+      proxy_basic_auth:
+        description:
+          - V(USER:PASSWORD), for the header C(Proxy-Authorization).
+          - E(K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH) stands for it.
+        type: str
+      basic_auth:
+        description:
+          - V(USER:PASSWORD), for the header C(Authorization).
+          - E(K8S_AUTH_PROXY_HEADERS_BASIC_AUTH) stands for it.
+        type: str
+      user_agent:
+        description:
+          - The header C(User-Agent).
+          - E(K8S_AUTH_PROXY_HEADERS_USER_AGENT) stands for it.
+        type: str
+  persist_config:
+    description:
+      - Whether tokens that had to be refreshed (OIDC) are kept in their kubeconfig.
+      - E(K8S_AUTH_PERSIST_CONFIG) stands for it.
+    type: bool
   impersonate_user:
     description:
       - User to act as.

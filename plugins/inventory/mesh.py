@@ -131,7 +131,10 @@ def from_cluster(where: str, cluster: t.Mapping[str, t.Any]) -> list[Workload]:
 
 def _environment(name: str, argument: t.Mapping[str, t.Any]) -> t.Any:
     """What stands for an option that is not given, as for the modules."""
-    value = os.environ.get(argument["fallback"][1][0])
+    if "options" in argument:
+        return {key: _environment(key, inner) for key, inner in argument["options"].items()}
+    given = (os.environ.get(variable) for variable in argument["fallback"][1])
+    value = next(filter(None, given), None)
     if value and argument.get("elements"):
         return value.split(",")
     return boolean(value) if value and argument["type"] == "bool" else value

@@ -33,7 +33,7 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._bundle_spec import (
 MANIFEST = "manifest.json"
 
 _PROGRAM = """\
-#!{interpreter} -I
+#!{interpreter} -IS
 import os
 import sys
 

@@ -150,6 +150,7 @@ problems:
     - "shop.yaml: document 2: kind: expected a value, found none"
 """
 
+import functools
 import itertools
 import time
 import typing as t
@@ -266,7 +267,7 @@ class Run:
         return found
 
     def _make(self, changes: t.Sequence[apply.Change]) -> None:
-        if changes and self._claim is not None and not self.module.check_mode:
+        if changes and self._claim is not None:
             self._claim()
             self._claim = None
         # Without a path, it needs something that only exists once this is no check mode any more.
@@ -301,6 +302,17 @@ class Run:
                 if plan.document.kind == "CustomResourceDefinition":
                     found.add(((body.get("spec") or {}).get("names") or {}).get("kind"))
         return found
+
+
+def _keep(module: AnsibleModule, record: Record, references: t.Iterable[Reference]) -> None:
+    """Write the record; in check mode, have it judged."""
+    try:
+        record.write(references, dry_run=module.check_mode)
+    except ClusterError as exc:
+        # A namespace that is missing may be about to be made by a task before this one.
+        if not (module.check_mode and exc.status == 404):
+            raise
+        module.warn(str(exc))
 
 
 def _rank_of(plan: configure.Plan) -> int:
@@ -348,14 +360,15 @@ def main() -> None:
         wanted = [configure.labelled(document, params["set"]) for document in wanted]
         record = Record(api, params["set"], params["record_namespace"])
         before, after = record.read(), {document.reference for document in wanted}
-        run = Run(module, api, lambda: record.write(before | after))
+        keep = functools.partial(_keep, module, record)
+        run = Run(module, api, lambda: keep(before | after))
         run.bring(wanted)
         prunes = params["prune"] or params["state"] == "absent"
         if run.sound and prunes:
             run.remove(before - after)
         claims = run.sound and before != (after if prunes else before | after)
-        if claims and not module.check_mode:
-            record.write(after if prunes else before | after)
+        if claims:
+            keep(after if prunes else before | after)
         if params["wait"] and not module.check_mode:
             run.wait()
     except ClusterError as exc:

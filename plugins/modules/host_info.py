@@ -148,18 +148,24 @@ control_plane:
   returned: with O(control_plane)
   type: str
   sample: ""
+control_plane_names:
+  description: Names in the certificate that it presented, empty when it presented none.
+  returned: with O(control_plane)
+  type: list
+  elements: str
+  sample: [istiod.istio-system.svc]
 """
 
 import os
 import re
 import secrets
 import socket
-import ssl
 import time
 import typing as t
 from datetime import datetime, timezone
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap import certificates
 from ansible_collections.hybrid.mesh.plugins.module_utils._listeners import (
     listeners,
     parse_socket_units,
@@ -175,7 +181,6 @@ table inet hybrid_mesh_probe {
   }
 }
 """
-TIMEOUT_SECONDS = 5
 
 
 def glibc() -> str:
@@ -249,23 +254,14 @@ def _answered(name: str) -> bool:
     return True
 
 
-def handshake_problem(address: str, server_name: str) -> str:
-    """Why no TLS handshake with ``address`` comes about, empty when it does.
+def handshake(address: str, server_name: str) -> tuple[str, list[str]]:
+    """Why no TLS handshake with ``address`` comes about, empty when it does; and who answers.
 
-    Nobody is authenticated here: the question is whether bytes go there and come back.
+    Nobody is authenticated here: the question is whether bytes go there and come back, and what
+    names the certificate has that does.
     """
-    host, separator, port = address.rpartition(":")
-    if not (separator and host and port.isdigit()):
-        return f"{address}: expected HOST:PORT"
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        plain = socket.create_connection((host.strip("[]"), int(port)), TIMEOUT_SECONDS)
-        with plain, context.wrap_socket(plain, server_hostname=server_name):
-            return ""
-    except OSError as exc:
-        return f"{address}: {exc}"
+    seen = certificates.presented(address, server_name, None)
+    return ("" if seen["certificate"] else seen["problem"]), seen["server_names"]
 
 
 def collect(module: AnsibleModule, params: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -299,7 +295,9 @@ def collect(module: AnsibleModule, params: dict[str, t.Any]) -> dict[str, t.Any]
     if params["resolver"]:
         result["resolver"] = resolver_answers(search_domains(read("/etc/resolv.conf")))
     if params["control_plane"]:
-        result["control_plane"] = handshake_problem(params["control_plane"], params["server_name"])
+        result["control_plane"], result["control_plane_names"] = handshake(
+            params["control_plane"], params["server_name"]
+        )
     return result
 
 

@@ -81,6 +81,17 @@ options:
     description: Whether to look for what this collection needs and the user may not do.
     type: bool
     default: false
+  objects:
+    description:
+      - Objects that M(hybrid.mesh.cluster_config) will be given
+        (O(hybrid.mesh.cluster_config#module:objects)). O(permissions) looks for what it takes to
+        apply them.
+    type: dict
+    default: {}
+  set:
+    description: Name of their set (O(hybrid.mesh.cluster_config#module:set)).
+    type: str
+    default: mesh
 seealso:
   - module: hybrid.mesh.workload_bootstrap
   - module: hybrid.mesh.proxy_info
@@ -109,7 +120,7 @@ EXAMPLES = r"""
   failed_when: >-
     mesh.connections | selectattr('problem') is any
     or mesh.identities | selectattr('problem') is any
-    or mesh.missing_permissions
+    or mesh.missing_permissions | rejectattr('optional') is any
 """
 
 RETURN = r"""
@@ -171,7 +182,9 @@ mesh:
       type: str
       sample: cluster1
     network:
-      description: The label C(topology.istio.io/network) of O(istio_namespace), empty without one.
+      description:
+        - The label C(topology.istio.io/network) of O(istio_namespace), empty without one.
+        - V(null) when it was not read.
       type: str
       sample: network-1
     config:
@@ -179,7 +192,9 @@ mesh:
       type: dict
       sample: {trustDomain: cluster.local}
 networks:
-  description: Networks that have a gateway.
+  description:
+    - Networks that have a gateway.
+    - Of a user who may not list all Services, those whose gateway is in O(istio_namespace).
   returned: success
   type: list
   elements: dict
@@ -205,8 +220,8 @@ namespaces:
       sample: shop
     root_certificate:
       description:
-        - C(pem), the text of O(root_config_map), and C(certificates), each with C(sha256),
-          C(serial), C(not_before) and C(not_after).
+        - C(pem), the text of O(root_config_map), and C(certificates), each with C(subject),
+          C(sha256), C(serial), C(not_before) and C(not_after).
         - V(null) when it was not read.
       type: dict
       sample: {pem: "-----BEGIN CERTIFICATE-----...", certificates: [{sha256: 5f1c...}]}
@@ -221,11 +236,14 @@ namespaces:
           labels: {app: api}
           ports: {http: 8080}
           probe: true
-          entries: {total: 2, healthy: 2, unhealthy: 0, unknown: 0}
+          entries: {total: 2, healthy: 2, unhealthy: 0, unknown: 0, unchecked: 0}
     workload_entries:
-      description: All WorkloadEntries by health. V(unknown) are those that nobody probes.
+      description:
+        - All WorkloadEntries by health.
+        - V(unchecked) are those that nobody probes, which istiod takes for healthy. V(unknown) are
+          those without a first report.
       type: dict
-      sample: {total: 2, healthy: 2, unhealthy: 0, unknown: 0}
+      sample: {total: 2, healthy: 2, unhealthy: 0, unknown: 0, unchecked: 0}
 identities:
   description: What became of O(identities).
   returned: success
@@ -278,7 +296,9 @@ connections:
       type: str
       sample: ""
 missing_permissions:
-  description: With O(permissions), what the user needs and may not do.
+  description:
+    - With O(permissions), what the user needs and may not do.
+    - Hosts join without what is C(optional).
   returned: success
   type: list
   elements: dict
@@ -291,6 +311,7 @@ missing_permissions:
       name: ""
       namespace: shop
       purpose: register hosts and take them away
+      optional: false
 unread:
   description: What could not be read, and why.
   returned: success
@@ -308,7 +329,7 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.control_pla
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.reader import Reader
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.revision import Revision
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.survey import Survey
-from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import connection
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import connection, documents
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.module import cluster_module
 
@@ -330,11 +351,16 @@ OPTIONS = {
     "connect": {"type": "list", "elements": "str", "default": []},
     "server_name": {"type": "str"},
     "permissions": {"type": "bool", "default": False},
+    "objects": {"type": "dict", "default": {}},
+    "set": {"type": "str", "default": "mesh"},
 }
 
 
 def collect(params: dict[str, t.Any]) -> dict[str, t.Any]:
     """Everything the module returns. Raises ClusterError."""
+    given, problems = documents.read(params["objects"])
+    if problems:
+        raise ClusterError(f"objects: {'; '.join(problems)}")
     reader = Reader(connection.connect(params))
     plane = ControlPlane(reader, Revision(params["revision"], params["istio_namespace"]))
     survey = Survey(plane, params["root_config_map"])
@@ -356,7 +382,11 @@ def collect(params: dict[str, t.Any]) -> dict[str, t.Any]:
         "connections": [
             certificates.presented(address, server_name, root) for address in params["connect"]
         ],
-        "missing_permissions": survey.missing_permissions(names) if params["permissions"] else [],
+        "missing_permissions": survey.missing_permissions(
+            names, params["set"], [document.body for document in given]
+        )
+        if params["permissions"]
+        else [],
         "unread": survey.unread,
     }
 

@@ -18,10 +18,11 @@ description:
     the inventory names, no host of the inventory has its address and group, and there is proof that
     the host is away. Or it was made by M(hybrid.mesh.workload_entry) for the same O(set), and no
     host has its address. Everything else is reported and stays."
-  - "Proof that a host is away is one of these: istiod wrote that it left; no istiod of
-    O(istiod_debug) has a connection to it; its istiod's pod is gone or started anew, and no other
-    istiod took the host over; it connected longer ago than O(stale_after). An entry that istiod
-    says is healthy and that did not register itself stays."
+  - "Proof that a host is away is one of these: istiod wrote that it left; every istiod was asked,
+    and none has a connection to it. The istiods are the pods of O(istio_namespace). They are asked
+    by port forwarding, as istioctl asks them: that takes the verbs create and get on
+    pods/portforward there. An entry that istiod says is healthy and that did not register itself
+    stays."
   - Before anything is removed, the module waits O(settle) seconds and looks again. An entry goes
     only if the proof still stands, and if nothing wrote to the entry between the first look and its
     removal.
@@ -44,6 +45,8 @@ options:
       - The hosts, as the filter P(hybrid.mesh.member#filter) gives each. Used are V(name),
         V(namespace), V(group), V(address), V(network), V(labels) and V(service_account).
       - Hosts without a group never register and are left out.
+      - A host that is not reached has no address, unless the inventory gives it. Entries that may
+        be its own are reported and stay.
     type: list
     elements: dict
     required: true
@@ -63,22 +66,20 @@ options:
     default: false
   istiod_debug:
     description:
-      - Debug interfaces of all istiods, C(http://HOST:PORT/debug) each.
+      - Debug interfaces of all istiods, C(http://HOST:PORT/debug) each. Needed where hosts connect
+        to istiods that are no pods of O(istio_namespace), as those of an external control plane.
+        Such pods, if there are any, are not asked then.
       - Give all of them or none. A host that is connected to an istiod which is missing here would
         be taken for one that is away.
     type: list
     elements: str
     default: []
   istio_namespace:
-    description: Namespace whose pods with the label C(app=istiod) are the istiods.
+    description:
+      - Namespace whose pods with the label C(app=istiod) are the istiods, of all revisions.
+      - When one of them does not answer, nothing is proved, and RV(superfluous) says which it was.
     type: str
     default: istio-system
-  stale_after:
-    description:
-      - Seconds after which a connection that was not renewed is none.
-      - istiod ends every connection after 30 minutes and a little, unless it was told otherwise.
-    type: int
-    default: 2700
   settle:
     description:
       - Seconds that hosts get to connect to another istiod, or to one that was restarted.
@@ -127,6 +128,12 @@ unregistered:
       namespace: shop
       group: api
       address: 10.0.1.12
+unknown:
+  description: Hosts without an address. Nothing says which entries are theirs.
+  returned: success
+  type: list
+  elements: str
+  sample: [api-3]
 superfluous:
   description:
     - Entries that no host accounts for. V(proof) says why one may go, V(kept) why it stays.
@@ -188,7 +195,6 @@ not_tried:
 
 import time
 import typing as t
-from datetime import datetime, timedelta, timezone
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.urls import open_url
@@ -215,26 +221,15 @@ def fetch(url: str) -> bytes:
     return body
 
 
-def gather(module: AnsibleModule, api: Api, live: Live) -> liveness.Evidence:
-    """What can be found out about who is connected, as far as it is needed."""
+def ask(module: AnsibleModule, api: Api) -> liveness.Evidence:
+    """What all istiods say about who is connected."""
     params = module.params
-    connected, controllers = None, None
     if params["istiod_debug"]:
-        connected = survey.connected(params["istiod_debug"], fetch)
-    elif any(workloads.from_entry(entry).connected_at for entry in live.values()):
-        try:
-            controllers = survey.controllers(api, params["istio_namespace"])
-        except ClusterError as exc:
-            if exc.status != 403:
-                raise
-            module.warn(f"istiod's pods were not looked at: {exc}")
-    return liveness.Evidence(
-        now=datetime.now(timezone.utc),
-        stale_after=timedelta(seconds=params["stale_after"]),
-        settle=timedelta(seconds=params["settle"]),
-        connected=connected,
-        controllers=controllers,
-    )
+        return liveness.Evidence(survey.connected(params["istiod_debug"], fetch))
+    try:
+        return liveness.Evidence(survey.connected_pods(api, params["istio_namespace"]))
+    except ClusterError as exc:
+        return liveness.Evidence(unasked=str(exc))
 
 
 def look(
@@ -256,8 +251,14 @@ def look(
             raise
         module.warn(f"it is not known what selects the entries: {exc}")
     found = [workloads.from_entry(entry) for entry in live.values()]
-    evidence = gather(module, api, live)
-    return live, reconcile.compare(hosts, found, selectors, evidence, made)
+
+    def compare(evidence: liveness.Evidence) -> reconcile.Report:
+        return reconcile.compare(hosts, found, selectors, evidence, made)
+
+    report = compare(liveness.Evidence())
+    if any(s.entry.group and not s.proof for s in report.superfluous):
+        report = compare(ask(module, api))
+    return live, report
 
 
 def removable(live: Live, report: reconcile.Report) -> Live:
@@ -286,6 +287,7 @@ def as_result(report: reconcile.Report) -> dict[str, t.Any]:
             {"host": h.name, "namespace": h.namespace, "group": h.group, "address": h.address}
             for h in report.unregistered
         ],
+        "unknown": [host.name for host in report.unknown],
         "superfluous": [
             {"entry": s.entry.key, "address": s.entry.address, "proof": s.proof, "kept": s.kept}
             for s in report.superfluous
@@ -324,7 +326,6 @@ def main() -> None:
             "remove": {"type": "bool", "default": False},
             "istiod_debug": {"type": "list", "elements": "str", "default": []},
             "istio_namespace": {"type": "str", "default": "istio-system"},
-            "stale_after": {"type": "int", "default": 2700},
             "settle": {"type": "int", "default": 60},
         },
     )

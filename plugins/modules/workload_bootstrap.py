@@ -13,9 +13,11 @@ description:
   - Gives for each host a token, the mesh's root certificate, the addresses of the control plane and
     the mesh's configuration, as C(istioctl x workload entry configure) writes them into files.
   - Everything stays in memory. The result holds tokens, so run the task with C(no_log) V(true).
+    Where that was forgotten, a result with tokens is hidden all the same.
   - All hosts of a run are one call. Hosts of the same service account share a token.
   - Each token is tried with a TokenReview, as istiod will do it, before it is returned.
-  - If anything fails for a host, the module fails and names every host and reason.
+  - A host that cannot be served does not keep the others back. The module then fails, names each of
+    them with the reason, and returns what the others need.
 extends_documentation_fragment:
   - hybrid.mesh.attributes
   - hybrid.mesh.cluster
@@ -157,8 +159,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 hosts:
-  description: One bundle for each host, in their order.
-  returned: success
+  description: One bundle for each host that could be served, in their order.
+  returned: when the cluster was asked
   type: list
   elements: dict
   contains:
@@ -198,9 +200,17 @@ hosts:
       description: The variables of C(cluster.env), unquoted.
       type: dict
       sample: {ISTIO_NAMESPACE: shop, ISTIO_META_CLUSTER_ID: cluster1}
+failures:
+  description: Hosts that could not be served.
+  returned: when the cluster was asked
+  type: list
+  elements: dict
+  sample:
+    - name: web-1
+      message: WorkloadGroup shop/web does not exist
 mesh:
   description: What is the same for all hosts.
-  returned: success
+  returned: when the cluster was asked
   type: dict
   contains:
     trust_domain:
@@ -315,11 +325,9 @@ class Run:
             autoregister=params["autoregister"],
             capture_dns=params["capture_dns"],
         )
-        made, problems = bundles.make(
+        made, failures = bundles.make(
             cluster, None if self._check_mode else issuer, params["hosts"]
         )
-        if problems:
-            raise BootstrapError("\n".join(problems))
         self.warnings += filter(None, (unsure, issuer.unchecked))
         common = {
             "trust_domain": mesh.effective_trust_domain,
@@ -329,7 +337,7 @@ class Run:
             "addresses": addresses,
             "server_name": plane.server_name(mesh),
         }
-        return {"hosts": made, "mesh": common}
+        return {"hosts": made, "failures": failures, "mesh": common}
 
     def _accepted(self, plane: ControlPlane) -> list[str]:
         """Audiences that istiod takes, as far as its Deployment may be read."""
@@ -350,6 +358,9 @@ def main() -> None:
         module.fail_json(msg=str(error))
     for text in run.warnings:
         module.warn(text)
+    if result["failures"]:
+        reasons = [f"{one['name']}: {one['message']}" for one in result["failures"]]
+        module.fail_json(msg="\n".join(reasons), changed=False, **result)
     module.exit_json(changed=False, **result)
 
 

@@ -28,7 +28,8 @@ attributes:
     support: full
     details:
       - What would be sent is sent as a dry run, so the cluster's own checks are made, too. An entry
-        of a namespace that does not exist is a warning then.
+        of a namespace or a service account that does not exist is a warning then and counts as
+        created, since a task before may be about to make it. In a run it is a failure.
   diff_mode:
     support: full
   idempotent:
@@ -180,48 +181,29 @@ problems:
       '10.0.12'"
 """
 
-import typing as t
-
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import (
     apply,
     health,
     objects,
     registry,
 )
-from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.api import Api, Object
-from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.module import cluster_module
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.api import Api
 
 
 def main() -> None:
     """Check, and bring the registry to the entries."""
-    module = cluster_module(
-        {
-            "entries": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": objects.ENTRY_OPTIONS,
-            },
-            **registry.ARGUMENTS,
-        },
-        required_if=[("prune", True, ["set"])],
-    )
+    module = registry.registry_module("entries", objects.ENTRY_OPTIONS)
     params = module.params
-    present = params["state"] == "present"
     bodies, problems = objects.workload_entries(
-        params["entries"], params["namespace"], params["set"], names_only=not present
+        params["entries"],
+        params["namespace"],
+        params["set"],
+        names_only=params["state"] == "absent",
     )
-
     keys = [apply.key_of(body) for body in bodies]
 
     def pending(_api: Api) -> registry.Pending:
-        def left(live: t.Mapping[str, Object]) -> dict[str, str]:
-            found = {key: live[key] for key in keys if key in live}
-            if not present:
-                return dict.fromkeys(found, "expected to be gone, found still there")
-            return health.unhealthy(found)
-
-        return left
+        return lambda live: health.unhealthy({key: live[key] for key in keys if key in live})
 
     registry.run(module, "WorkloadEntry", bodies, problems, pending)
 

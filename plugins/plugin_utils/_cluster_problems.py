@@ -45,6 +45,8 @@ def problems(found: Found, members: t.Sequence[Member], wanted: Wanted) -> list[
 
 def _permissions(found: Found, wanted: Wanted) -> t.Iterator[str]:
     for entry in found["missing_permissions"]:
+        if entry["optional"]:
+            continue
         if not wanted.manage_groups and _for_groups(entry):
             continue
         yield (
@@ -93,6 +95,13 @@ def _namespaces(found: Found, members: t.Sequence[Member]) -> t.Iterator[str]:
     for entry in found["namespaces"]:
         name, root = entry["name"], entry["root_certificate"]
         if root is None:
+            away = f"ConfigMap {name}/istio-ca-root-cert: "
+            hidden = [text for text in _unread(found) if text.startswith(away)]
+            if hidden:
+                # Where permissions were asked for, it is among what the user may not do.
+                if not _forbidden(found, "configmaps", name):
+                    yield f"the mesh's root certificate was not read: {hidden[0]}"
+                continue
             hosts = _some([m.name for m in members if m.namespace == name])
             yield (
                 f"the namespace {name} has no ConfigMap istio-ca-root-cert ({hosts} would be "
@@ -111,7 +120,10 @@ def _namespaces(found: Found, members: t.Sequence[Member]) -> t.Iterator[str]:
 def _networks(found: Found, members: t.Sequence[Member], wanted: Wanted) -> t.Iterator[str]:
     own = found["mesh"]["network"]
     networks = sorted({m.network for m in members})
-    if not own and len(networks) > 1:
+    ours = {m.network for m in members if m.profile == "gateway"}
+    leads = ours | {entry["name"] for entry in found["networks"]}
+    # None is a label that could not be read: it may be there.
+    if own == "" and (len(networks) > 1 or ours):
         yield (
             f"the namespace {wanted.istio_namespace} has no label {NETWORK_LABEL}, and the hosts "
             f"are on {', '.join(networks)}: istiod would take its own workloads to be reachable "
@@ -125,20 +137,28 @@ def _networks(found: Found, members: t.Sequence[Member], wanted: Wanted) -> t.It
             f"says that it is on {own} (label {NETWORK_LABEL} of {wanted.istio_namespace}): "
             "correct one of them"
         )
-    leads = {m.network for m in members if m.profile == "gateway"}
-    leads |= {entry["name"] for entry in found["networks"]}
-    lost = [n for n in networks if n not in leads] if len(networks) > 1 else []
-    for network in lost:
-        yield (
-            f"no gateway leads to the network {network}: calls from other networks would go "
-            "straight to addresses there. Put a host of mesh_gateways on it (mesh_network)"
-        )
+    several = len({*networks, own or ""} - {""}) > 1
+    seen = (
+        f". Of the cluster's own gateways, only those of {wanted.istio_namespace} may be seen"
+        if any(text.startswith("Services of gateways: ") for text in _unread(found))
+        else ""
+    )
+    place = f"; the cluster is on {own}" if own else ""
+    for network in networks if several else []:
+        if network not in leads:
+            hosts = _some([m.name for m in members if m.network == network])
+            yield (
+                f"no gateway leads to the network {network}: calls from other networks would go "
+                "straight to addresses there. Put a host of mesh_gateways on it, or correct "
+                f"mesh_network of {hosts}{place}{seen}"
+            )
 
 
 def _identities(found: Found, wanted: Wanted) -> t.Iterator[str]:
     for entry in found["identities"]:
         missing = "does not exist" in entry["problem"]
-        if entry["problem"] and not (missing and wanted.manage_groups):
+        # A token that could not be tried may be all right.
+        if entry["accepted"] is False and not (missing and wanted.manage_groups):
             yield (
                 f"service account {entry['namespace']}/{entry['service_account']}: "
                 + entry["problem"]
@@ -178,6 +198,17 @@ def _connections(found: Found) -> t.Iterator[str]:
                 "mesh's root. Correct mesh_control_plane_addresses, or istiod's certificate "
                 "(ISTIOD_CUSTOM_HOST)"
             )
+
+
+def _unread(found: Found) -> t.Sequence[str]:
+    return found.get("unread") or ()
+
+
+def _forbidden(found: Found, resource: str, namespace: str) -> bool:
+    return any(
+        (entry["resource"], entry["namespace"]) == (resource, namespace)
+        for entry in found["missing_permissions"]
+    )
 
 
 def _some(names: list[str]) -> str:

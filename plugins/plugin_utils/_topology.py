@@ -16,6 +16,8 @@ import ipaddress
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.hybrid.mesh.plugins.module_utils._endpoint import join
+
 CONTROL_PLANE_GROUP = "mesh_control_plane"
 GATEWAY_GROUP = "mesh_gateways"
 ROOT_NAMESPACE = "istio-system"
@@ -130,18 +132,13 @@ def control_plane_addresses(
     else:
         direct = [c for c in control_planes if c.network == me.network]
         if direct:
-            return [endpoint(required_address(c), XDS_PORT) for c in direct]
+            return [join(required_address(c), XDS_PORT) for c in direct]
         theirs = {c.network for c in control_planes}
     found = []
     for gateway in gateways:
         if gateway.name != me.name and theirs & set(gateway.legs):
             found.append(gateway.legs.get(me.network) or gateway.public_address)
-    return [endpoint(address, XDS_PORT) for address in found if address]
-
-
-def endpoint(address: str, port: int) -> str:
-    """``HOST:PORT``, IPv6 in brackets."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return [join(address, XDS_PORT) for address in found if address]
 
 
 def entry_name(me: Member) -> str | None:
@@ -203,7 +200,7 @@ def _labels(
 
 
 def _ports(name: str, variables: t.Mapping[str, t.Any], profile: str) -> list[dict[str, t.Any]]:
-    ports = []
+    ports: list[dict[str, t.Any]] = []
     for index, entry in enumerate(_list(name, variables, "mesh_ports")):
         where = f"{name}: mesh_ports[{index}]"
         if not isinstance(entry, dict) or not {"name", "port"} <= set(entry):
@@ -220,7 +217,12 @@ def _ports(name: str, variables: t.Mapping[str, t.Any], profile: str) -> list[di
                 "is Kubernetes' on a host with mesh_profile: node"
             )
         protocol = str(entry.get("protocol", "TCP"))
-        ports.append({"name": str(entry["name"]), "port": int(number), "protocol": protocol})
+        port = {"name": str(entry["name"]), "port": int(number), "protocol": protocol}
+        if any(port["name"] == other["name"] for other in ports):
+            raise TopologyError(
+                f"{where}.name: expected each name once, found {port['name']!r} twice"
+            )
+        ports.append(port)
     return ports
 
 

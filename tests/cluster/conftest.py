@@ -3,18 +3,19 @@
 
 from __future__ import annotations
 
-import importlib
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-import tests.unit.plugins.conftest  # noqa: F401 - it names the checkout hybrid.mesh
 from lab.cluster import ApiServer
 
-_MODULES = "ansible_collections.hybrid.mesh.plugins.modules"
-_RUNNER = "ansible_collections.hybrid.mesh.tests.unit.plugins.run_module"
+from . import modules
 
 RunModule = Callable[..., dict[str, Any]]
 
@@ -26,15 +27,12 @@ def run_module(api_server: ApiServer) -> RunModule:
     The user is an administrator, unless the options have another ``kubeconfig``. ``host=True`` for
     a module that works on a host and knows no cluster.
     """
-    runner = importlib.import_module(_RUNNER)
 
     def run(
         name: str, options: dict[str, Any], *, check: bool = False, host: bool = False
     ) -> dict[str, Any]:
-        main = importlib.import_module(f"{_MODULES}.{name}").main
         access = {} if host else {"kubeconfig": str(api_server.kubeconfig)}
-        result: dict[str, Any] = runner.run_module(main, {**access, **options}, check=check)
-        return result
+        return modules.run_module(name, {**access, **options}, check=check)
 
     return run
 
@@ -43,3 +41,46 @@ def run_module(api_server: ApiServer) -> RunModule:
 def checkout() -> Path:
     """The root of the collection."""
     return Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def played(tmp_path: Path, checkout: Path) -> Callable[..., str]:
+    """``played(HOSTS, TASKS, VARIABLES)``: the output of a play that must fail, on local hosts."""
+    link = tmp_path / "collections" / "ansible_collections" / "hybrid" / "mesh"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(checkout)
+
+    def run(
+        hosts: dict[str, Any], tasks: list[dict[str, Any]], variables: dict[str, Any], **play: Any
+    ) -> str:
+        here = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "mesh_control_plane_type": "istiod",
+            "mesh_workload_group": "web",
+            "mesh_address": "192.0.2.7",
+        }
+        members = {"mesh_workloads": {"hosts": hosts}}
+        mesh = {"children": members, "vars": {**here, **variables}}
+        (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": {"mesh": mesh}}}))
+        plays = [{"hosts": "mesh", "gather_facts": False, "tasks": tasks, **play}]
+        (tmp_path / "play.yml").write_text(yaml.safe_dump(plays))
+        done = subprocess.run(
+            [Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.yml", "play.yml"],
+            env={
+                **{key: os.environ[key] for key in ("HOME", "PATH") if key in os.environ},
+                "LC_ALL": "C.UTF-8",
+                "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
+                "ANSIBLE_HOME": str(tmp_path / "ansible"),
+                "ANSIBLE_NOCOLOR": "1",
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode != 0, done.stdout
+        return done.stdout + done.stderr
+
+    return run

@@ -13,8 +13,8 @@ from typing import Any
 from mesh_agent.identity.settings import ControlPlaneSettings, IdentitySettings
 from mesh_agent.settings import AgentSettings, MeshSettings, Paths, PortSettings, WorkloadSettings
 from tests.wire.agent.support.host import Host, running_host
-from tests.wire.agent.support.plane import until
 from tests.wire.agent.support.proxy import Envoy, running_envoy
+from tests.wire.agent.support.wait import until
 
 ADDRESS = "10.243.1.21"
 

@@ -8,13 +8,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from envoy.service.discovery.v3 import discovery_pb2
 from google.protobuf import json_format
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
-from lab.cluster import ApiServer, Istiod
+from lab.cluster import ApiServer
 from lab.cluster.pki import ISTIOD_NAME
 from mesh_agent.identity.client import CertificateClient
 from mesh_agent.identity.settings import ControlPlaneSettings, Endpoint
@@ -25,9 +25,22 @@ from mesh_core.wire.rpc import client_tls, open_stream, tls_channel
 _AGAIN_SECONDS = 0.2
 
 
+class Plane(Protocol):
+    """What a host knows of its istiod."""
+
+    @property
+    def addresses(self) -> list[str]: ...
+
+    @property
+    def root_certificate(self) -> Path: ...
+
+    @property
+    def cluster_id(self) -> str: ...
+
+
 @asynccontextmanager
 async def registered(
-    api: ApiServer, istiod: Istiod, directory: Path, host: dict[str, Any]
+    api: ApiServer, istiod: Plane, directory: Path, host: dict[str, Any]
 ) -> AsyncIterator[None]:
     """Until the end of the block, a host is connected, and connects again when it is not.
 
@@ -43,7 +56,7 @@ async def registered(
             await task
 
 
-async def _identity(api: ApiServer, istiod: Istiod, directory: Path, host: dict[str, Any]) -> Any:
+async def _identity(api: ApiServer, istiod: Plane, directory: Path, host: dict[str, Any]) -> Any:
     namespace, account = host["namespace"], host["service_account"]
     settings = ControlPlaneSettings(
         addresses=tuple(istiod.addresses),
@@ -66,12 +79,12 @@ def _keep(directory: Path, chain: tuple[str, ...], key: bytes) -> None:
     (directory / "key.pem").write_bytes(key)
 
 
-def _endpoint(istiod: Istiod) -> Endpoint:
+def _endpoint(istiod: Plane) -> Endpoint:
     address, _colon, port = istiod.addresses[0].rpartition(":")
     return Endpoint(address, int(port))
 
 
-def _node(istiod: Istiod, host: dict[str, Any]) -> dict[str, Any]:
+def _node(istiod: Plane, host: dict[str, Any]) -> dict[str, Any]:
     name, namespace = host["name"], host["namespace"]
     return {
         "id": f"sidecar~{host['address']}~{name}.{namespace}~{namespace}.svc.cluster.local",
@@ -89,7 +102,7 @@ def _node(istiod: Istiod, host: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _stay(istiod: Istiod, context: Any, node: dict[str, Any]) -> None:
+async def _stay(istiod: Plane, context: Any, node: dict[str, Any]) -> None:
     request = discovery_pb2.DiscoveryRequest(type_url=types.CLUSTER)
     json_format.ParseDict(node, request.node)
     endpoint = _endpoint(istiod)

@@ -39,7 +39,8 @@ def entry(name: str, health: str | None = None, **metadata: Any) -> dict[str, An
 def cluster(api_server: ApiServer, istiod: Istiod) -> Iterator[ApiServer]:
     """A namespace with a group and four entries, and what a chart adds to the control plane."""
     api_server.namespace(NAMESPACE, "api")
-    auto = {"annotations": {"istio.io/autoRegistrationGroup": "api"}}
+    probed = {"proxy.istio.io/health-checks-enabled": "true"}
+    auto = {"annotations": {"istio.io/autoRegistrationGroup": "api", **probed}}
     entries = [entry("a", "True", **auto), entry("b", "False", **auto), entry("c", **auto)]
     group = {
         "apiVersion": _NETWORKING,
@@ -168,7 +169,8 @@ def test_it_says_what_there_is(cluster: ApiServer, istiod: Istiod, run_module: R
         "total": 4,
         "healthy": 1,
         "unhealthy": 1,
-        "unknown": 2,
+        "unknown": 1,
+        "unchecked": 1,
     }
     assert namespace["workload_groups"] == [
         {
@@ -178,7 +180,13 @@ def test_it_says_what_there_is(cluster: ApiServer, istiod: Istiod, run_module: R
             "labels": {"app": "api"},
             "ports": {"http": 8080},
             "probe": True,
-            "entries": {"total": 3, "healthy": 1, "unhealthy": 1, "unknown": 1},
+            "entries": {
+                "total": 3,
+                "healthy": 1,
+                "unhealthy": 1,
+                "unknown": 1,
+                "unchecked": 0,
+            },
         }
     ]
 

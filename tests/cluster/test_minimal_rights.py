@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,44 +23,50 @@ USER = "joiner"
 ACCOUNT = {"service_account": "api"}
 _GROUP = "rbac.authorization.k8s.io"
 _NETWORKING = "networking.istio.io/v1"
+_UTILS = "ansible_collections.hybrid.mesh.plugins.module_utils"
+_PLACE = re.compile(
+    r"(?:/api|/apis/(?P<group>[^/]+))/[^/]+"
+    r"(?:/namespaces/(?P<namespace>[^/?]+)(?=/))?"
+    r"/(?P<resource>[^/?]+)(?:/(?P<name>[^/?]+))?(?:/(?P<subresource>[^/?]+))?(?:\?.*)?"
+)
 
 
-def bound(role: dict[str, Any], namespace: str) -> list[dict[str, Any]]:
-    """The role, and its binding to the user: in a namespace, or cluster-wide without one."""
-    name = role["metadata"]["name"]
+FOLDER = Path(__file__).resolve().parents[2] / "roles" / "cluster" / "files"
+# Each role, and the namespace that it is bound in.
+ROLES = {"control-plane": "istio-system", "workloads": NAMESPACE, "cluster": ""}
+# How often a user's rights are looked at until the API server knows of their change.
+_LOOKS = 20
+
+
+def role(file: str) -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load((FOLDER / f"{file}.yaml").read_text())
+    return found
+
+
+def binding(file: str) -> dict[str, Any]:
+    """Binds the role to the user: in its namespace, or cluster-wide without one."""
+    name, namespace = role(file)["metadata"]["name"], ROLES[file]
     where = {"namespace": namespace} if namespace else {}
-    binding = {
+    return {
         "apiVersion": f"{_GROUP}/v1",
         "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
         "metadata": {"name": name, **where},
         "roleRef": {"apiGroup": _GROUP, "kind": "ClusterRole", "name": name},
         "subjects": [{"apiGroup": _GROUP, "kind": "User", "name": USER}],
     }
-    return [role, binding]
 
 
 @pytest.fixture(scope="module")
-def access(api_server: ApiServer, istiod: Istiod, checkout_path: Path) -> Iterator[dict[str, Any]]:
+def access(api_server: ApiServer, istiod: Istiod) -> Iterator[dict[str, Any]]:
     """Options of a user who has the roles, and nothing else."""
     assert istiod.cluster_id
     api_server.namespace(NAMESPACE)
-    for file, namespace in (
-        ("control-plane", "istio-system"),
-        ("workloads", NAMESPACE),
-        ("cluster", ""),
-    ):
-        path = checkout_path / "roles" / "cluster" / "files" / f"{file}.yaml"
-        api_server.apply(bound(yaml.safe_load(path.read_text()), namespace))
+    api_server.apply([made for file in ROLES for made in (role(file), binding(file))])
     yield {"kubeconfig": str(api_server.kubeconfig_for(USER))}
     api_server.kubectl("delete", "clusterrolebinding", "hybrid-mesh-cluster")
     api_server.kubectl(
         "delete", "rolebinding", "hybrid-mesh-control-plane", "--namespace=istio-system"
     )
-
-
-@pytest.fixture(scope="module")
-def checkout_path() -> Path:
-    return Path(__file__).resolve().parents[2]
 
 
 def objects() -> list[dict[str, Any]]:
@@ -85,8 +93,101 @@ def objects() -> list[dict[str, Any]]:
     ]
 
 
+def kinds() -> dict[str, Any]:
+    """One object of every kind that the roles let a user apply, in each namespace."""
+    listed = [
+        ("v1", ["Service"]),
+        (
+            _NETWORKING,
+            [
+                *("DestinationRule", "EnvoyFilter", "Gateway", "ServiceEntry", "Sidecar"),
+                *("VirtualService", "WorkloadEntry", "WorkloadGroup"),
+            ],
+        ),
+        (
+            "security.istio.io/v1",
+            ["AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication"],
+        ),
+        ("telemetry.istio.io/v1", ["Telemetry"]),
+    ]
+    return {
+        f"{place}.{kind}": {
+            "apiVersion": "networking.istio.io/v1alpha3" if kind == "EnvoyFilter" else version,
+            "kind": kind,
+            "metadata": {"name": "one", "namespace": place},
+        }
+        for version, names in listed
+        for kind in names
+        for place in ("istio-system", NAMESPACE)
+    }
+
+
+RULES = [
+    pytest.param(file, number, id=f"{file}-{number}")
+    for file in ROLES
+    for number, rule in enumerate(role(file)["rules"])
+    # Nothing of ours gets a namespace of workloads; a user's own Namespace objects may take it.
+    if file != "workloads" or rule["resources"] != ["namespaces"]
+]
+
+
+@pytest.mark.parametrize(("file", "number"), RULES)
+def test_every_rule_that_is_missing_is_named_before_anything_is_touched(
+    file: str,
+    number: int,
+    api_server: ApiServer,
+    access: dict[str, Any],
+    run_module: RunModule,
+) -> None:
+    less = role(file)
+    gone = less["rules"].pop(number)
+    look = {"namespaces": [NAMESPACE, "istio-system"], "permissions": True, "objects": kinds()}
+
+    def missing() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = run_module("mesh_info", {**access, **look})[
+            "missing_permissions"
+        ]
+        return found
+
+    api_server.apply([less])
+    try:
+        found = next(filter(None, (missing() for _look in range(_LOOKS))), [])
+    finally:
+        api_server.apply([role(file)])
+    assert found
+    for one in found:
+        assert one["group"] in gone["apiGroups"]
+        assert "/".join(filter(None, (one["resource"], one["subresource"]))) in gone["resources"]
+        assert one["verb"] in gone["verbs"]
+        assert one["name"] in gone.get("resourceNames", [one["name"]])
+        assert one["namespace"] == ROLES[file]
+    assert any(not missing() for _look in range(_LOOKS))
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, ...]]:
+    """What the API server let somebody do: verb, group, resource, namespace."""
+    wire = importlib.import_module(f"{_UTILS}._cluster.wire")
+    request, found = wire.Direct.request, set()
+    verbs = {"POST": "create", "PATCH": "patch", "DELETE": "delete"}
+
+    def recorded(self: Any, method: str, path: str, *more: Any) -> Any:
+        answer = request(self, method, path, *more)
+        place = _PLACE.fullmatch(path)
+        if place and answer.status != 403:
+            verb = verbs.get(method) or ("get" if place["name"] else "list")
+            resource = "/".join(filter(None, (place["resource"], place["subresource"])))
+            # A namespace is in itself, to those who judge rights.
+            home = place["name"] if resource == "namespaces" else place["namespace"]
+            found.add((verb, place["group"] or "", resource, home or ""))
+        return answer
+
+    monkeypatch.setattr(wire.Direct, "request", recorded)
+    return found
+
+
 def test_a_user_with_the_roles_does_all_that_the_playbooks_do(
-    access: dict[str, Any], run_module: RunModule
+    access: dict[str, Any], run_module: RunModule, done: set[tuple[str, ...]]
 ) -> None:
     found = run_module(
         "mesh_info", {**access, "namespaces": [NAMESPACE, "istio-system"], "permissions": True}
@@ -117,6 +218,30 @@ def test_a_user_with_the_roles_does_all_that_the_playbooks_do(
     assert [one["host"] for one in compared["unregistered"]] == ["api-1"]
     gone = run_module("cluster_config", {**sets, "objects": {}, "state": "absent"})
     assert len(gone["deleted"]) == len(objects())
+    assert done <= named()
+
+
+def named() -> set[tuple[str, ...]]:
+    """What the check of a user's rights asks for."""
+    permissions = importlib.import_module(f"{_UTILS}._bootstrap.permissions")
+    revision = importlib.import_module(f"{_UTILS}._bootstrap.revision").Revision()
+    applied = [
+        permissions.Applied(group, resource, place)
+        for group, resource, place in (
+            ("", "services", "istio-system"),
+            ("networking.istio.io", "gateways", "istio-system"),
+            ("security.istio.io", "peerauthentications", NAMESPACE),
+        )
+    ]
+    wanted = permissions.needed(
+        revision, [NAMESPACE, "istio-system"], "istio-ca-root-cert", applied=applied
+    )
+    asked = set()
+    for one in wanted:
+        resource = "/".join(filter(None, (one.resource, one.subresource)))
+        asked.add((one.verb, one.group, resource, one.namespace))
+    # Everybody may ask what he himself may do.
+    return asked | {("create", "authorization.k8s.io", "selfsubjectaccessreviews", "")}
 
 
 def test_the_user_may_do_nothing_elsewhere(access: dict[str, Any], run_module: RunModule) -> None:

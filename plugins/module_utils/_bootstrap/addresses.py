@@ -12,16 +12,13 @@ import ipaddress
 import json
 import typing as t
 
+from ansible_collections.hybrid.mesh.plugins.module_utils._endpoint import join
+
 Object = t.Dict[str, t.Any]
 
 # Which nodes serve a NodePort, by labels (JSON); Istio's own annotation, ``{}`` is all of them.
 NODE_SELECTOR = "traffic.istio.io/nodeSelector"
 _NODE_ADDRESSES = ("ExternalIP", "InternalIP")
-
-
-def join(host: str, port: int) -> str:
-    """``HOST:PORT``, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def is_address(text: str) -> bool:

@@ -22,9 +22,13 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.control_pla
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.issue import Issuer
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.meshconfig import MeshConfig
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.parallel import gather
-from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.reader import NotFoundError
+from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.reader import (
+    BootstrapError,
+    NotFoundError,
+)
 
 Host = t.Dict[str, t.Any]  # as the module's option `hosts` has it
+Failure = t.Dict[str, str]  # `name` of a host, and `message`
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,8 @@ class Cluster:
 
 def make(
     cluster: Cluster, issuer: Issuer | None, hosts: t.Sequence[Host]
-) -> tuple[list[Host], list[str]]:
-    """A bundle for each host, in order, and the problems of those that get none.
+) -> tuple[list[Host], list[Failure]]:
+    """A bundle for each host that can have one, in order, and why the others have none.
 
     Without an ``issuer`` no token is made.
     """
@@ -64,24 +68,27 @@ def make(
         if host["token"] and (host["namespace"], host["group"]) not in no_group
     ]
     tokens, no_token = gather(subjects, lambda key: issuer.issue(*key)) if issuer else ({}, {})
-    bundles, problems = [], []
+    bundles, failures = [], []
     for host in hosts:
         namespace, account = host["namespace"], accounts[id(host)]
         subject = (namespace, account) if host["token"] else None
-        failed = (
+        reasons = [
             no_group.get((namespace, host["group"])),
             no_root.get(namespace),
             no_token.get(subject) if subject else None,
-        )
-        if any(failed):
-            problems += [f"{host['name']}: {text}" for text in failed if text]
+        ]
+        try:
+            bundle = _bundle(cluster, host, account, groups.get((namespace, host["group"])))
+        except BootstrapError as error:
+            reasons.append(str(error))
+        message = "; ".join(filter(None, reasons))
+        if message:
+            failures.append({"name": host["name"], "message": message})
             continue
-        group = groups.get((namespace, host["group"]))
-        bundle = _bundle(cluster, host, account, group)
         bundle["root_certificate"] = roots[namespace]
         bundle["token"] = tokens.get(subject) if subject else None
         bundles.append(bundle)
-    return bundles, problems
+    return bundles, failures
 
 
 def _group(cluster: Cluster, namespace: str, name: str) -> workload.Group:

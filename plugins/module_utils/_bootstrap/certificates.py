@@ -15,14 +15,17 @@ import ssl
 import typing as t
 
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.reader import BootstrapError
-from ansible_collections.hybrid.mesh.plugins.module_utils._proof.x509 import read_der
+from ansible_collections.hybrid.mesh.plugins.module_utils._proof.x509 import (
+    read_der,
+    subject_of,
+)
 
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _TIMEOUT_SECONDS = 5
 
 
 def describe(pem: str, what: str) -> list[dict[str, str]]:
-    """``sha256``, ``serial`` and times of each certificate in a PEM text, in its order.
+    """``subject``, ``sha256``, ``serial`` and times of each certificate of a PEM text, in order.
 
     Raises BootstrapError naming ``what`` when there is none, or one that cannot be read.
     """
@@ -30,10 +33,10 @@ def describe(pem: str, what: str) -> list[dict[str, str]]:
     for block in _BLOCK.findall(pem):
         try:
             der = ssl.PEM_cert_to_DER_cert(block)
-            read = read_der(der)
+            read = {"subject": subject_of(der), **vars(read_der(der))}
         except ValueError as error:
             raise BootstrapError(f"{what}: no certificate: {error}") from error
-        found.append({"sha256": fingerprint(der), **vars(read)})
+        found.append({"sha256": fingerprint(der), **read})
     if not found:
         raise BootstrapError(f"{what}: expected PEM certificates, found none")
     return found
@@ -75,10 +78,15 @@ def presented(address: str, server_name: str, root: str | None) -> dict[str, t.A
     except (OSError, ValueError, IndexError) as error:
         reason = getattr(error, "strerror", None) or error
         return {**found, "problem": f"{address}: {reason}"}
-    if server_name not in found["server_names"]:
+    if not is_named(server_name, found["server_names"]):
         names = ", ".join(found["server_names"]) or "none"
         found["problem"] = f"{address}: expected {server_name} among its names, found {names}"
     return found
+
+
+def is_named(name: str, names: t.Collection[str]) -> bool:
+    """Whether a certificate of these names is one for ``name`` (RFC 9525, section 6.3)."""
+    return name in names or f"*.{name.partition('.')[2]}" in names
 
 
 def _handshake(target: tuple[str, int], server_name: str, root: str | None) -> bytes:

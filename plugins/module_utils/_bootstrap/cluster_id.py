@@ -30,16 +30,23 @@ def choose(plane: ControlPlane, given: str | None) -> tuple[str, str]:
             raise BootstrapError(
                 f"cluster ID unknown: {error}; give the option cluster_id"
             ) from error
-        return given, ""
-    if not given and not own:
+        return given, _not_compared(given, str(error))
+    if not own:
         name = f"{plane.revision.namespace}/{plane.revision.of('istio-sidecar-injector')}"
-        raise BootstrapError(
-            f"cluster ID unknown: ConfigMap {name} has no global.multiCluster.clusterName in its "
-            "values; give the option cluster_id"
-        )
-    if given and own and given != own:
+        silent = f"ConfigMap {name} has no global.multiCluster.clusterName in its values"
+        if given:
+            return given, _not_compared(given, silent)
+        raise BootstrapError(f"cluster ID unknown: {silent}; give the option cluster_id")
+    if given and given != own:
         return given, _look_among_remote(plane, given, own)
-    return given or own, ""
+    return own, ""
+
+
+def _not_compared(given: str, reason: str) -> str:
+    return (
+        f"cluster_id: found {given}, could not be compared with what the cluster calls itself, "
+        f"and istiod refuses the tokens of hosts that say another: {reason}"
+    )
 
 
 def _look_among_remote(plane: ControlPlane, given: str, own: str) -> str:

@@ -14,6 +14,7 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap import addr
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.control_plane import (
     NETWORK_LABEL,
 )
+from ansible_collections.hybrid.mesh.plugins.module_utils._endpoint import join
 
 Object = t.Dict[str, t.Any]
 
@@ -41,7 +42,7 @@ def networks(
         gateways = found.setdefault(name, [])
         given = (network or {}).get("gateways") or []
         stated = [
-            addresses.join(str(gateway["address"]), int(gateway.get("port") or _PASSTHROUGH_PORT))
+            join(str(gateway["address"]), int(gateway.get("port") or _PASSTHROUGH_PORT))
             for gateway in given
             if gateway.get("address")
         ]

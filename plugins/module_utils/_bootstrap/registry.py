@@ -11,27 +11,22 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.workload import read_group
-from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.health import GROUP, annotation
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.health import (
+    GROUP,
+    annotation,
+    health,
+)
 
 Object = t.Dict[str, t.Any]
 
-_HEALTHY = "Healthy"
-
 
 def count(entries: t.Iterable[Object]) -> dict[str, int]:
-    """Entries by health; ``unknown`` are those that nobody probes."""
-    found = {"total": 0, "healthy": 0, "unhealthy": 0, "unknown": 0}
+    """Entries by health, as `health` tells it."""
+    found = {"total": 0, "healthy": 0, "unhealthy": 0, "unknown": 0, "unchecked": 0}
     for entry in entries:
         found["total"] += 1
         found[health(entry)] += 1
     return found
-
-
-def health(entry: Object) -> str:
-    """V(healthy), V(unhealthy) or V(unknown), by the condition that istiod writes."""
-    conditions = (entry.get("status") or {}).get("conditions") or []
-    said = next((c.get("status") for c in conditions if c.get("type") == _HEALTHY), None)
-    return {"True": "healthy", "False": "unhealthy"}.get(str(said), "unknown")
 
 
 def group_of(entry: Object) -> str:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap import (
@@ -24,7 +25,10 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.control_pla
 )
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.issue import Issuer
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.parallel import gather
-from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.permissions import needed
+from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.permissions import (
+    Applied,
+    needed,
+)
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.reader import (
     NETWORKING,
     BootstrapError,
@@ -32,6 +36,7 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.reader impo
     path_of,
 )
 from ansible_collections.hybrid.mesh.plugins.module_utils._bootstrap.revision import XDS_PORT
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
 
 Value = t.TypeVar("Value")
 
@@ -69,15 +74,16 @@ class Survey:
             "discovery_address": config.discovery_address or plane.revision.address,
             "server_name": plane.server_name(config),
             "cluster_id": self._attempt(plane.own_cluster_id, ""),
-            "network": self._attempt(plane.network, ""),
+            "network": self._attempt(plane.network, None),
             "config": read.content if read else None,
         }
 
     def networks(self) -> list[Object]:
-        """Networks and gateways."""
-        services = self._listed(
-            "/api/v1/services", "Services of gateways", labelSelector=NETWORK_LABEL
-        )
+        """Networks and gateways; of a user who may not see all Services, those of istiod's home."""
+        services = self._attempt(self._services_of_gateways, None)
+        if services is None:
+            home = self._plane.revision.namespace
+            services = self._labelled("/api/v1", home, "services", NETWORK_LABEL)
         stated: Object = self._attempt(self._plane.mesh_networks, {})
         return networks.networks(services, stated, self._nodes)
 
@@ -119,9 +125,27 @@ class Survey:
             for namespace, account in subjects
         ]
 
-    def missing_permissions(self, namespaces: t.Sequence[str]) -> list[Object]:
-        """What the collection needs and this user may not do."""
-        wanted = needed(self._plane.revision, namespaces, self._root_config_map)
+    def missing_permissions(
+        self, namespaces: t.Sequence[str], set_name: str, objects: t.Iterable[Object]
+    ) -> list[Object]:
+        """What the collection needs and this user may not do.
+
+        ``objects`` will be applied as the set of that name.
+        """
+        kinds = {
+            (body["apiVersion"], body["kind"], body["metadata"].get("namespace") or "")
+            for body in objects
+        }
+        applied = [
+            self._attempt(functools.partial(self._applied, *kind), None) for kind in sorted(kinds)
+        ]
+        wanted = needed(
+            self._plane.revision,
+            namespaces,
+            self._root_config_map,
+            set_name,
+            filter(None, applied),
+        )
         allowed, _none = gather(
             wanted,
             lambda one: self._reader.api.can_i(
@@ -134,6 +158,18 @@ class Survey:
             ),
         )
         return [{"text": one.text, **vars(one)} for one in wanted if not allowed[one]]
+
+    def _applied(self, version: str, kind: str, namespace: str) -> Applied:
+        api = self._reader.api
+        try:
+            path = api.path_of(version, kind)
+            place = namespace if api.namespaced(version, kind) else ""
+        except ClusterError as error:
+            if error.status is None:
+                raise
+            raise BootstrapError(str(error)) from error
+        group = version.rpartition("/")[0]
+        return Applied(group, path.rpartition("/")[2], place)
 
     def _control_plane(self, service: Object | None, deployment: Object | None) -> Object:
         item = deployment or service or {}
@@ -175,6 +211,10 @@ class Survey:
     def _labelled(self, group: str, namespace: str, resource: str, label: str) -> list[Object]:
         path = path_of(group, namespace, resource)
         return self._listed(path, f"{resource} of namespace {namespace}", labelSelector=label)
+
+    def _services_of_gateways(self) -> list[Object] | None:
+        query = {"labelSelector": NETWORK_LABEL}
+        return self._reader.list("/api/v1/services", "Services of gateways", **query)
 
     def _nodes(self) -> list[Object]:
         return self._listed("/api/v1/nodes", "Nodes")

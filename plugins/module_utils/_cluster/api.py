@@ -13,14 +13,17 @@ import time
 import typing as t
 import urllib.parse
 
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.dial import Dial, Socket
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import (
     ClusterError,
     refusal,
 )
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.wire import (
+    BrokenError,
+    Connections,
+)
 
 MANAGER = "hybrid.mesh"
-# Requests that run beside each other: more than this only queues in the API server.
-CONNECTIONS = 16
 _PAGE = 5000
 # Answers that mean: later. Every request here can be repeated without doing harm.
 _LATER = (429, 502, 503, 504)
@@ -28,12 +31,6 @@ _ATTEMPTS = 4
 
 Object = t.Dict[str, t.Any]  # a Kubernetes object, or any JSON object
 Objects = t.List[Object]
-
-
-class Pool(t.Protocol):
-    """What is needed of urllib3's pool of connections."""
-
-    def request(self, method: str, url: str, **options: t.Any) -> t.Any: ...
 
 
 class Api:
@@ -46,16 +43,18 @@ class Api:
     def __init__(
         self,
         server: str,
-        pool: Pool,
-        headers: t.Callable[[], t.MutableMapping[str, str]],
+        connections: Connections,
+        headers: t.Callable[[], t.List[t.Tuple[str, str]]],
         origin: str,
         sleep: t.Callable[[float], None] = time.sleep,
+        dial: Dial | None = None,
     ) -> None:
         self.server = server.rstrip("/")
         self.origin = origin
-        self._pool = pool
+        self._connections = connections
         self._headers = headers
         self._sleep = sleep
+        self._dial = dial
         self._resources: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def get(self, path: str, **query: t.Any) -> Object:
@@ -120,6 +119,15 @@ class Api:
         except ClusterError as exc:
             if exc.status != 404:
                 raise
+
+    def open(self, path: str, **query: t.Any) -> Socket:
+        """A WebSocket with kubelet's channels, to a subresource such as portforward."""
+        if self._dial is None:
+            raise ClusterError(f"GET {path}: this access has no WebSockets ({self.origin})")
+        try:
+            return self._dial(f"{path}?{urllib.parse.urlencode(query)}", self._headers())
+        except OSError as exc:
+            raise self._unreachable(exc) from exc
 
     def can_i(
         self,
@@ -200,28 +208,25 @@ class Api:
         content_type: str = "application/json",
     ) -> Object:
         """One request, repeated when the server asks for that or the connection breaks."""
-        url = self.server + path
-        if query:
-            url += "?" + urllib.parse.urlencode(query)
-        headers = self._headers()
-        headers["Accept"] = "application/json"
+        target = f"{path}?{urllib.parse.urlencode(query)}" if query else path
+        headers = [*self._headers(), ("Accept", "application/json")]
         data = None
         if body is not None:
-            headers["Content-Type"] = content_type
+            headers.append(("Content-Type", content_type))
             data = json.dumps(body, separators=(",", ":")).encode()
         for attempt in range(1, _ATTEMPTS + 1):
             last = attempt == _ATTEMPTS
             try:
-                answer = self._pool.request(
-                    method, url, body=data, headers=headers, retries=False, redirect=False
-                )
-            except Exception as exc:  # urllib3's own, imported only where the pool is made
-                if last or not _may_pass(exc):
+                answer = self._connections.request(method, target, headers, data)
+            except BrokenError as exc:
+                if last:
                     raise self._unreachable(exc) from exc
-                self._sleep(0.2 * 2**attempt)
+                self._sleep(_pause("", attempt))
                 continue
+            except OSError as exc:  # refused, or not trusted: it would be so the next time
+                raise self._unreachable(exc) from exc
             if answer.status in _LATER and not last:
-                self._sleep(_pause(answer.headers.get("Retry-After"), attempt))
+                self._sleep(_pause(answer.retry_after, attempt))
                 continue
             if not 200 <= answer.status < 300:
                 raise refusal(method, path, answer.status, answer.data)
@@ -242,24 +247,14 @@ class Api:
         return found
 
     def _unreachable(self, exc: Exception) -> ClusterError:
-        # urllib3 wraps the cause once or twice; the innermost one says what happened.
-        cause: t.Any = exc
-        while getattr(cause, "reason", None) is not None and isinstance(cause.reason, Exception):
-            cause = cause.reason
-        text = str(cause).split(": ", 1)[-1] if "object at 0x" in str(cause) else str(cause)
         return ClusterError(
-            f"{self.server}: the API server does not answer: {text} ({self.origin})",
+            f"{self.server}: the API server does not answer: {exc} ({self.origin})",
             reason="Unreachable",
         )
 
 
-def _may_pass(exc: Exception) -> bool:
-    """A connection that broke may be made anew; one that was refused, or not trusted, stays so."""
-    return type(exc).__name__ in ("ProtocolError", "ReadTimeoutError")
-
-
-def _pause(retry_after: str | None, attempt: int) -> float:
+def _pause(retry_after: str, attempt: int) -> float:
     """Seconds to wait, at most 10."""
-    if retry_after and retry_after.isdigit():
+    if retry_after.isdigit():
         return min(float(retry_after), 10.0)
     return 0.2 * 2.0**attempt

@@ -9,18 +9,15 @@
 from __future__ import annotations
 
 import concurrent.futures
+import threading
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import fields
-from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.api import (
-    CONNECTIONS,
-    Api,
-    Object,
-    Objects,
-)
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.api import Api, Object, Objects
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.objects import NETWORKING, SET
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.wire import CONNECTIONS
 
 _PLURALS = {"WorkloadEntry": "workloadentries", "WorkloadGroup": "workloadgroups"}
 
@@ -130,15 +127,17 @@ def execute(
     """Make the changes, several at a time, in no order; the outcomes are in the changes' order.
 
     A failure is that object's alone and the rest goes on, except for what would fail in the same
-    way: the server away or the credentials refused ends all, a forbidden verb ends the changes in
-    that namespace that need it. Those are reported as not tried. With ``steady``, an object to
+    way: the server away or the credentials refused ends all, a forbidden verb ends the changes of
+    that kind and sort (created, updated, deleted) in that namespace. Those are reported as not
+    tried. With ``steady``, an object to
     which somebody wrote since it was read is not deleted.
     """
-    everything = ("", "")
-    closed: set[tuple[str, str]] = set()
+    everything = ("", "", "")
+    closed: set[tuple[str, str, str]] = set()
 
     def make(change: Change) -> Outcome:
-        scope = ("delete" if change.body is None else "apply", _namespace(change))
+        # A new object takes a verb more than one that changes.
+        scope = (change.action, change.kind, _namespace(change))
         if closed & {everything, scope}:
             return Outcome(change, tried=False)
         try:
@@ -148,17 +147,21 @@ def execute(
                 closed.add(scope if exc.status == 403 else everything)
             return Outcome(change, error=exc)
 
-    outcomes: list[Outcome] = [Outcome(change, tried=False) for change in changes]
-    with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
-        running = {pool.submit(make, change): index for index, change in enumerate(changes)}
-        failed = 0
-        for done, future in enumerate(concurrent.futures.as_completed(running), 1):
-            outcome = future.result()
-            outcomes[running[future]] = outcome
+    lock = threading.Lock()
+    done = failed = 0
+
+    def told(change: Change) -> Outcome:
+        nonlocal done, failed
+        outcome = make(change)
+        with lock:
+            done += 1
             failed += not outcome.done
             if progress is not None:
                 progress(done, len(changes), failed)
-    return outcomes
+        return outcome
+
+    with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
+        return list(pool.map(told, changes))
 
 
 def _namespace(change: Change) -> str:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import fields
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.api import (
-    CONNECTIONS,
     MANAGER,
     Api,
     Object,
@@ -24,6 +23,7 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.apply import 
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.documents import Document
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.objects import MANAGED_BY, SET
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.wire import CONNECTIONS
 
 # Written by the API server at every request, or for its own use.
 _NOISE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid")

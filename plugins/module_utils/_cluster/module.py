@@ -17,8 +17,17 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import fields
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.apply import Outcome, Progress
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.connection import ARGUMENTS
 
-# Failures that a message spells out; the result holds all of them.
+# Reasons that a message spells out; the result holds all failures.
 _SPELLED_OUT = 10
+# Reasons that pass by themselves, as the API server and ClusterError name them.
+_PASSING = {
+    "Unreachable",
+    "InternalError",
+    "ServerTimeout",
+    "ServiceUnavailable",
+    "Timeout",
+    "TooManyRequests",
+}
 # Fields of a kubeconfig's user, and of its authentication provider, that are secret.
 _SECRETS = (
     "token",
@@ -151,13 +160,26 @@ def finish(module: AnsibleModule, result: dict[str, t.Any], outcomes: t.Sequence
 def _message(result: t.Mapping[str, t.Any], check_mode: bool) -> str:
     failures, waiting = result["failures"], result["not_tried"]
     done = sum(len(result.get(key) or ()) for key in ("created", "updated", "deleted", "removed"))
-    lines = [f"{f['kind']} {f['object']}: {f['message']}" for f in failures[:_SPELLED_OUT]]
-    if len(failures) > _SPELLED_OUT:
-        lines.append(f"and {len(failures) - _SPELLED_OUT} more, all of them in failures")
+    alike: dict[tuple[str, str], list[str]] = {}
+    for one in failures:
+        alike.setdefault((one["kind"], one["message"]), []).append(one["object"])
+    lines = [
+        f"{kind} {names[0]}{f' and {len(names) - 1} more' if len(names) > 1 else ''}: {message}"
+        for (kind, message), names in list(alike.items())[:_SPELLED_OUT]
+    ]
+    others = sum(len(names) for names in list(alike.values())[_SPELLED_OUT:])
+    if others:
+        lines.append(f"and {others} more for other reasons, all of them in failures")
     would = "would be " if check_mode else ""
     counts = [f"{len(failures)} failed", f"{done} {would}changed"]
     if "unchanged" in result:
         counts.append(f"{result['unchanged']} as wanted")
     if waiting:
         counts.append(f"{len(waiting)} not tried")
-    return f"{', '.join(counts)}: {'; '.join(lines)}. A second run does what is left."
+    found = f"{', '.join(counts)}: {'; '.join(lines)}."
+    reasons = {one["reason"] for one in failures}
+    if reasons == {"Timeout"} and not waiting:  # all is done, but not seen to work
+        return found
+    if reasons <= _PASSING:
+        return f"{found} Another run does what is left."
+    return f"{found} Correct that; then a run does the rest."

@@ -13,14 +13,17 @@ from dataclasses import dataclass
 
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.liveness import (
     Evidence,
-    absence,
+    judge,
 )
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.workloads import Workload
 
 
 @dataclass(frozen=True)
 class Host:
-    """A host of the inventory, as the filter hybrid.mesh.member gives it."""
+    """A host of the inventory, as the filter hybrid.mesh.member gives it.
+
+    ``address`` is empty while neither the inventory nor the host itself has told it.
+    """
 
     name: str
     namespace: str
@@ -68,6 +71,7 @@ class Report:
     """Everything that differs."""
 
     unregistered: list[Host]
+    unknown: list[Host]  # nobody told their addresses
     superfluous: list[Superfluous]
     duplicates: list[list[Workload]]  # of one address on one network
     wrong: list[Wrong]
@@ -78,6 +82,7 @@ class Report:
         """Whether nothing differs."""
         return not (
             self.unregistered
+            or self.unknown
             or self.superfluous
             or self.duplicates
             or self.wrong
@@ -93,16 +98,14 @@ def read_host(index: int, values: t.Mapping[str, t.Any]) -> Host | None:
     name = str(values.get("name") or f"hosts[{index}]")
     if not values.get("group"):
         return None
-    for key in ("namespace", "address", "network"):
+    for key in ("namespace", "network"):
         if not values.get(key):
-            # The inventory gives it, or else the facts of a host that is reached.
-            hint = ": set mesh_address, or have the host reached" if key == "address" else ""
-            raise ValueError(f"{name}: {key}: expected a value, found none{hint}")
+            raise ValueError(f"{name}: {key}: expected a value, found none")
     return Host(
         name=name,
         namespace=str(values["namespace"]),
         group=str(values["group"]),
-        address=str(values["address"]),
+        address=str(values.get("address") or ""),
         network=str(values["network"]),
         labels={str(k): str(v) for k, v in (values.get("labels") or {}).items()},
         service_account=str(values.get("service_account") or ""),
@@ -118,11 +121,13 @@ def compare(
 ) -> Report:
     """Compare the hosts with all entries of their namespaces.
 
+    An entry that may be of a host whose address nobody told stays.
     ``selectors`` is None where Services could not be listed. ``made_by_us`` says of an entry that
     did not register itself whether it was made for a host of the inventory.
     """
     groups = {(host.namespace, host.group) for host in hosts}
-    by_place = {(host.namespace, host.address): host for host in hosts}
+    by_place = {(host.namespace, host.address): host for host in hosts if host.address}
+    unknown = [host for host in hosts if not host.address]
     own: list[tuple[Workload, Host]] = []
     superfluous: list[Superfluous] = []
     for entry in entries:
@@ -130,12 +135,14 @@ def compare(
         if host is not None and entry.group in ("", host.group):
             own.append((entry, host))
         elif entry.group and (entry.namespace, entry.group) in groups:
-            superfluous.append(_superfluous(entry, absence(entry, evidence)))
+            found = Superfluous(entry, *judge(entry, evidence))
+            superfluous.append(_perhaps_of(unknown, found))
         elif not entry.group and made_by_us(entry):
-            superfluous.append(_made(entry))
+            superfluous.append(_perhaps_of(unknown, _made(entry)))
     registered = {host.name for _entry, host in own}
     return Report(
-        unregistered=[host for host in hosts if host.name not in registered],
+        unregistered=[host for host in hosts if host.address and host.name not in registered],
+        unknown=unknown,
         superfluous=superfluous,
         duplicates=_duplicates(entries),
         wrong=[fault for entry, host in own for fault in _faults(entry, host)],
@@ -143,15 +150,24 @@ def compare(
     )
 
 
-def _superfluous(entry: Workload, proof: str | None) -> Superfluous:
-    kept = "" if proof else "nothing proves that the host is away: it may be alive"
-    return Superfluous(entry, proof, kept)
-
-
 def _made(entry: Workload) -> Superfluous:
     if entry.health == "healthy":
         return Superfluous(entry, None, "istiod says that it is healthy: it is alive")
     return Superfluous(entry, "it was made from the inventory, which no longer has it", "")
+
+
+def _perhaps_of(unknown: t.Iterable[Host], found: Superfluous) -> Superfluous:
+    """It stays where it may be the entry of a host whose address nobody told."""
+    place = found.entry.namespace
+    names = [
+        host.name
+        for host in unknown
+        if host.namespace == place and found.entry.group in ("", host.group)
+    ]
+    if not names:
+        return found
+    kept = f"it may be of {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
+    return Superfluous(found.entry, None, f"{kept}, whose address is not known")
 
 
 def _duplicates(entries: t.Sequence[Workload]) -> list[list[Workload]]:

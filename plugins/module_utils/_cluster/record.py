@@ -46,11 +46,11 @@ class Record:
                 f"{self._set} ({exc}); delete it to have all that it named left alone from now on"
             ) from exc
 
-    def write(self, references: t.Iterable[Reference]) -> None:
+    def write(self, references: t.Iterable[Reference], *, dry_run: bool = False) -> None:
         """Keep these; without any, the record goes."""
         kept = sorted(references)
         if not kept:
-            self._api.delete(self.path)
+            self._api.delete(self.path, dry_run=dry_run)
             return
         labels = {MANAGED_BY: MANAGER, SET: self._set}
         body: Object = {
@@ -59,4 +59,4 @@ class Record:
             "metadata": {"name": self._name, "namespace": self._namespace, "labels": labels},
             "data": {_KEY: json.dumps(kept)},
         }
-        self._api.apply(self.path, body, force=True)
+        self._api.apply(self.path, body, force=True, dry_run=dry_run)

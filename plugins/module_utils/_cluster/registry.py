@@ -18,7 +18,7 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.api import Ap
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.connection import connect
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
 
-ARGUMENTS: dict[str, dict[str, t.Any]] = {
+_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "namespace": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "set": {"type": "str"},
@@ -36,6 +36,14 @@ _POLL_SECONDS = 1.0
 Pending = t.Callable[[t.Mapping[str, Object]], t.Dict[str, str]]
 
 
+def registry_module(option: str, suboptions: dict[str, t.Any]) -> AnsibleModule:
+    """A module whose objects are the list ``option``."""
+    objects = {"type": "list", "elements": "dict", "required": True, "options": suboptions}
+    return shell.cluster_module(
+        {option: objects, **_ARGUMENTS}, required_if=[("prune", True, ["set"])]
+    )
+
+
 def run(
     module: AnsibleModule,
     kind: str,
@@ -43,7 +51,10 @@ def run(
     problems: t.Sequence[str],
     pending: t.Callable[[Api], Pending],
 ) -> None:
-    """Bring the registry to the bodies, or remove them, and end the module."""
+    """Bring the registry to the bodies, or remove them, and end the module.
+
+    ``pending`` says what ``wait`` waits for; objects that are removed have to be gone.
+    """
     if problems:
         module.fail_json(
             msg=f"{len(problems)} of the values are wrong, nothing was sent: "
@@ -74,7 +85,8 @@ def run(
     result = shell.summary(outcomes, unchanged)
     result["failures"] = refused + result["failures"]
     if params["wait"] and not module.check_mode:
-        result["failures"] += _wait(api, kind, namespaces, outcomes, pending(api), params)
+        left = _gone(bodies) if params["state"] == "absent" else pending(api)
+        result["failures"] += _wait(api, kind, namespaces, outcomes, left, params)
     shell.finish(module, result, outcomes)
 
 
@@ -123,6 +135,13 @@ def _foreseen(module: AnsibleModule, outcome: apply.Outcome) -> apply.Outcome:
         return outcome
     module.warn(f"{outcome.change.name}: {error}")
     return apply.Outcome(outcome.change, after=outcome.change.body)
+
+
+def _gone(bodies: Objects) -> Pending:
+    keys = [apply.key_of(body) for body in bodies]
+    return lambda live: {
+        key: "expected to be gone, found still there" for key in keys if key in live
+    }
 
 
 def _wait(

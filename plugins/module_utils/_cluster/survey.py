@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import json
 import typing as t
-from datetime import datetime
 
-from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import apply
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import apply, forward
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.api import Api, Object
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
-from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.liveness import parse_time
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.liveness import Place
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.objects import NETWORKING
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.reconcile import Selector
 
 # GET of a URL -> body. Raises OSError.
 Fetch = t.Callable[[str], bytes]
+
+# Of istiod's debug interface: who is connected, with their metadata.
+_CONNECTIONS = "adsz"
+_MONITORING_PORT = 15014
 
 
 def selectors(api: Api, namespaces: t.Iterable[str]) -> list[Selector]:
@@ -43,46 +46,75 @@ def _selector(
         yield Selector(f"{kind} {owner['metadata']['name']}", namespace, dict(labels))
 
 
-def controllers(api: Api, namespace: str) -> dict[str, datetime]:
-    """The istiods that run as pods of the namespace, with the time when each started."""
-    found = {}
-    pods = api.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector="app=istiod")
-    for pod in pods:
-        for status in (pod.get("status") or {}).get("containerStatuses") or []:
-            running = (status.get("state") or {}).get("running") or {}
-            started = parse_time(str(running.get("startedAt") or ""))
-            if status.get("name") == "discovery" and started is not None:
-                found[pod["metadata"]["name"]] = started
-    return found
-
-
-def connected(urls: t.Iterable[str], fetch: Fetch) -> frozenset[tuple[str, str, str]]:
-    """(namespace, address, group) of every host that the istiods are connected to.
+def connected(urls: t.Iterable[str], fetch: Fetch) -> frozenset[Place]:
+    """Every host that the istiods are connected to.
 
     Each URL is one istiod's debug interface, ``http://HOST:PORT/debug``. Raises ClusterError when
     one of them does not answer: an istiod that was not asked may hold the connection.
     """
-    found: set[tuple[str, str, str]] = set()
+    found: set[Place] = set()
     for url in urls:
-        asked = f"{url.rstrip('/')}/adsz"
+        asked = f"{url.rstrip('/')}/{_CONNECTIONS}"
         try:
-            clients = json.loads(fetch(asked)).get("clients") or []
-            for client in clients:
-                found.update(_places(client))
-        except (OSError, ValueError, KeyError, AttributeError, TypeError) as exc:
-            raise ClusterError(
-                f"istiod_debug: {asked}: expected istiod's list of connections: {exc}",
-                reason="Unreachable",
-            ) from exc
+            found.update(_places(fetch(asked)))
+        except (OSError, ValueError) as exc:
+            raise ClusterError(f"istiod_debug: {asked}: {exc}", reason="Unreachable") from exc
     return frozenset(found)
 
 
-def _places(client: Object) -> t.Iterator[tuple[str, str, str]]:
-    metadata = client.get("metadata") or {}
-    group = metadata.get("AUTO_REGISTER_GROUP")
-    if group:
-        for address in metadata["INSTANCE_IPS"].split(","):
-            yield metadata["NAMESPACE"], address.strip(), group
+def connected_pods(api: Api, namespace: str) -> frozenset[Place]:
+    """Every host that the istiods which are pods of the namespace are connected to.
+
+    They show it to their own pod, and to others for a token only, which the API server's proxy does
+    not pass on: so each is asked by port forwarding. Raises ClusterError naming the pod that does
+    not answer, or when there is none.
+    """
+    found: set[Place] = set()
+    running = _running(api, namespace)
+    if not running:
+        raise ClusterError(
+            f"namespace {namespace}: expected pods with the label app=istiod, found none that "
+            "runs: give istiod_debug"
+        )
+    for pod in running:
+        name = pod["metadata"]["name"]
+        try:
+            answer = forward.get(api, namespace, name, _port(pod), f"/debug/{_CONNECTIONS}")
+            found.update(_places(answer))
+        except (ClusterError, ValueError) as exc:
+            raise ClusterError(f"istiod {namespace}/{name} cannot be asked: {exc}") from exc
+    return frozenset(found)
+
+
+def _running(api: Api, namespace: str) -> list[Object]:
+    """The pods whose istiod may hold connections; also those that are about to go."""
+    pods = api.list(f"/api/v1/namespaces/{namespace}/pods", labelSelector="app=istiod")
+    return [
+        pod
+        for pod in pods
+        if any(
+            "running" in (status.get("state") or {})
+            for status in (pod.get("status") or {}).get("containerStatuses") or []
+        )
+    ]
+
+
+def _port(pod: Object) -> int:
+    """Where istiod's debug interface is in its pod, found as istioctl does."""
+    given = str((pod["metadata"].get("annotations") or {}).get("prometheus.io/port") or "")
+    return int(given) if given.isdigit() else _MONITORING_PORT
+
+
+def _places(answer: bytes) -> t.Iterator[Place]:
+    """What /debug/adsz says. Raises ValueError when it is not that."""
+    try:
+        for client in json.loads(answer).get("clients") or []:
+            metadata = client.get("metadata") or {}
+            group = metadata.get("AUTO_REGISTER_GROUP")
+            for address in metadata["INSTANCE_IPS"].split(",") if group else ():
+                yield metadata["NAMESPACE"], address.strip(), group
+    except (KeyError, AttributeError, TypeError, ValueError) as exc:
+        raise ValueError(f"expected istiod's list of connections: {exc!r}") from exc
 
 
 def entries(api: Api, namespaces: t.Iterable[str]) -> dict[str, Object]:

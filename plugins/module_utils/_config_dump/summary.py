@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.hybrid.mesh.plugins.module_utils._endpoint import join
+
 Object = t.Dict[str, t.Any]
 
 
@@ -68,8 +70,7 @@ def address(found: Object) -> str:
     place = found.get("socket_address")
     if place is None:
         return str((found.get("pipe") or {}).get("path", ""))
-    host, port = str(place.get("address", "")), place.get("port_value", 0)
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return join(str(place.get("address", "")), place.get("port_value", 0))
 
 
 def _healthy(status: Object) -> bool:

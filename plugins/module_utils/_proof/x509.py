@@ -23,6 +23,8 @@ _SEQUENCE = 0x30
 _VERSION = 0xA0
 _UTC_TIME = 0x17
 _GENERALIZED_TIME = 0x18
+# How names of subjects are written (RFC 4514, section 3), by the last byte of 2.5.4.N.
+_ATTRIBUTES = {3: "CN", 6: "C", 7: "L", 8: "ST", 10: "O", 11: "OU"}
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 _END = "-----END CERTIFICATE-----"
 
@@ -56,6 +58,39 @@ def read_pem(text: str) -> Certificate:
 
 def read_der(data: bytes) -> Certificate:
     """A DER certificate. ValueError says what is wrong with it."""
+    serial, validity, _limit = _fields(data)
+    not_before = _element(data, validity.start, validity.end)
+    not_after = _element(data, not_before.end, validity.end)
+    return Certificate(
+        serial=f"{int.from_bytes(data[serial.start : serial.end], 'big'):x}",
+        not_before=_time(data, not_before),
+        not_after=_time(data, not_after),
+    )
+
+
+def subject_of(data: bytes) -> str:
+    """The subject of a DER certificate, ``O=cluster.local``, in its own order.
+
+    ValueError says what is wrong with the certificate.
+    """
+    _serial, validity, limit = _fields(data)
+    subject = _expect(data, validity.end, limit, _SEQUENCE)
+    parts, offset = [], subject.start
+    while offset < subject.end:
+        names = _element(data, offset, subject.end)
+        attribute = _expect(data, names.start, names.end, _SEQUENCE)
+        kind = _element(data, attribute.start, attribute.end)
+        value = _element(data, kind.end, attribute.end)
+        known = data[kind.start : kind.end - 1] == b"\x55\x04"
+        name = _ATTRIBUTES.get(data[kind.end - 1], "") if known else ""
+        text = data[value.start : value.end].decode("utf-8", "replace")
+        parts.append(f"{name}={text}" if name else text)
+        offset = names.end
+    return ", ".join(parts)
+
+
+def _fields(data: bytes) -> tuple[_Element, _Element, int]:
+    """Serial number, validity, and where the fields end."""
     certificate = _expect(data, 0, len(data), _SEQUENCE)
     fields = _expect(data, certificate.start, certificate.end, _SEQUENCE)
     offset = fields.start
@@ -65,14 +100,7 @@ def read_der(data: bytes) -> Certificate:
     serial = _expect(data, offset, fields.end, _INTEGER)
     signature = _expect(data, serial.end, fields.end, _SEQUENCE)
     issuer = _expect(data, signature.end, fields.end, _SEQUENCE)
-    validity = _expect(data, issuer.end, fields.end, _SEQUENCE)
-    not_before = _element(data, validity.start, validity.end)
-    not_after = _element(data, not_before.end, validity.end)
-    return Certificate(
-        serial=f"{int.from_bytes(data[serial.start : serial.end], 'big'):x}",
-        not_before=_time(data, not_before),
-        not_after=_time(data, not_after),
-    )
+    return serial, _expect(data, issuer.end, fields.end, _SEQUENCE), fields.end
 
 
 def _element(data: bytes, offset: int, limit: int) -> _Element:

@@ -83,6 +83,7 @@ def changed(**parts: Any) -> dict[str, Any]:
                         "verb": "patch",
                         "resource": "workloadgroups",
                         "purpose": "define workload groups",
+                        "optional": False,
                     }
                 ]
             },
@@ -132,6 +133,30 @@ def changed(**parts: Any) -> dict[str, Any]:
             "on one, two",
         ),
         (
+            {"mesh": {"network": ""}},
+            [host(), gateway("one")],
+            {},
+            "the namespace istio-system has no label topology.istio.io/network, and the hosts are "
+            "on one",
+        ),
+        ({}, [host(mesh_network="two")], {}, "no gateway leads to the network two"),
+        (
+            {"unread": ["Services of gateways: user 'u' may not list services"]},
+            [host(mesh_network="two")],
+            {},
+            "correct mesh_network of api-1; the cluster is on one. Of the cluster's own gateways, "
+            "only those of istio-system may be seen",
+        ),
+        (
+            {
+                "namespaces": [{"name": "shop", "root_certificate": None, "workload_groups": []}],
+                "unread": ["ConfigMap shop/istio-ca-root-cert: user 'u' may not get configmaps"],
+            },
+            [host()],
+            {},
+            "the mesh's root certificate was not read: ConfigMap shop/istio-ca-root-cert: user 'u'",
+        ),
+        (
             {},
             [host(mesh_control_plane_addresses=["10.0.0.1:1"], mesh_control_plane_network="two")],
             {},
@@ -146,7 +171,12 @@ def changed(**parts: Any) -> dict[str, Any]:
         (
             {
                 "identities": [
-                    {"namespace": "shop", "service_account": "api", "problem": "audience refused"}
+                    {
+                        "namespace": "shop",
+                        "service_account": "api",
+                        "accepted": False,
+                        "problem": "audience refused",
+                    }
                 ]
             },
             [host()],
@@ -156,7 +186,12 @@ def changed(**parts: Any) -> dict[str, Any]:
         (
             {
                 "identities": [
-                    {"namespace": "shop", "service_account": "api", "problem": "does not exist"}
+                    {
+                        "namespace": "shop",
+                        "service_account": "api",
+                        "accepted": False,
+                        "problem": "does not exist",
+                    }
                 ]
             },
             [host()],
@@ -198,9 +233,36 @@ def test_what_is_wrong_is_said(
     assert said in problem
 
 
+def test_what_may_not_be_read_is_said_once() -> None:
+    lacking = {
+        "text": "get configmaps istio-ca-root-cert in namespace shop",
+        "verb": "get",
+        "resource": "configmaps",
+        "namespace": "shop",
+        "purpose": "read the mesh's root certificate",
+        "optional": False,
+    }
+    found = changed(
+        mesh={"network": None},
+        namespaces=[{"name": "shop", "root_certificate": None, "workload_groups": []}],
+        missing_permissions=[lacking],
+    )
+    found["unread"] = ["ConfigMap shop/istio-ca-root-cert: user 'u' may not get configmaps"]
+    (problem,) = cluster_problems(found, [host(), gateway("one")])
+    assert "may not get configmaps istio-ca-root-cert in namespace shop" in problem
+
+
 def test_what_will_be_made_is_not_missed() -> None:
     lacking = {"namespace": "shop", "service_account": "api", "problem": "does not exist: create"}
+    lacking["accepted"] = False
     assert cluster_problems(changed(identities=[lacking]), [host()]) == []
+
+
+def test_what_hosts_join_without_is_no_problem() -> None:
+    untried = {"namespace": "shop", "service_account": "api", "accepted": None, "problem": "403"}
+    lacking = {"text": "create tokenreviews", "optional": True}
+    found = changed(identities=[untried], missing_permissions=[lacking])
+    assert cluster_problems(found, [host()]) == []
 
 
 @pytest.mark.parametrize(
@@ -216,7 +278,7 @@ def test_what_will_be_made_is_not_missed() -> None:
 def test_who_makes_no_groups_needs_no_right_to_make_them(
     verb: str, resource: str, subresource: str, needed: bool
 ) -> None:
-    lacking = {"text": f"{verb} {resource}", "purpose": "join"}
+    lacking = {"text": f"{verb} {resource}", "purpose": "join", "optional": False}
     lacking |= {"verb": verb, "resource": resource, "subresource": subresource}
     found = changed(missing_permissions=[lacking])
     assert len(cluster_problems(found, [host()])) == 1

@@ -129,8 +129,9 @@ def test_the_domains_of_short_names() -> None:
 def test_a_control_plane_that_is_not_there() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
-    assert host_info.handshake_problem(address, "x").startswith(f"{address}: ")
-    assert host_info.handshake_problem("10.0.0.1", "x") == "10.0.0.1: expected HOST:PORT"
+    problem, names = host_info.handshake(address, "x")
+    assert (problem.startswith(f"{address}: "), names) == (True, [])
+    assert host_info.handshake("10.0.0.1", "x") == ("10.0.0.1: expected HOST:PORT", [])
 
 
 def test_nft_that_is_not_there() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 _PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+NOBODY = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 
 
 def tasks_of(path: Path) -> list[dict[str, Any]]:
@@ -40,47 +42,140 @@ def test_nobody_becomes_another_user_on_the_controller(checkout: Path) -> None:
         assert task.get("vars", {}).get("ansible_become") is False, f"{name}: {task['name']}"
 
 
+def test_tokens_are_not_shown(checkout: Path) -> None:
+    makers = ("hybrid.mesh.join_token", "hybrid.mesh.workload_bootstrap")
+    issuing = [
+        (path, task)
+        for folder in ("roles", "playbooks")
+        for path in sorted((checkout / folder).rglob("*.yml"))
+        for task in every_task(yaml.safe_load(path.read_text()))
+        if set(makers) & set(task)
+    ]
+    assert {maker for _path, task in issuing for maker in makers if maker in task} == set(makers)
+    for path, task in issuing:
+        assert task.get("no_log") is True, f"{path}: {task['name']}"
+
+
+def every_task(content: Any) -> Iterator[dict[str, Any]]:
+    """Everything in a file of YAML that could be a task, wherever it stands."""
+    waiting = [content]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            yield found
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found
+
+
 def test_hosts_that_are_in_no_mesh_are_not_asked_to_rejoin(checkout: Path) -> None:
     (play,) = yaml.safe_load((checkout / "playbooks/rejoin.yml").read_text())
     assert set(play["hosts"].split(":")) == {"mesh_gateways", "mesh_workloads"}
 
 
-@pytest.mark.skipif(not _PLAYBOOK.exists(), reason="ansible-core is not beside this Python")
-def test_each_host_says_why_it_got_no_token(tmp_path: Path, checkout: Path) -> None:
-    link = tmp_path / "collections" / "ansible_collections" / "hybrid" / "mesh"
-    link.parent.mkdir(parents=True)
-    link.symlink_to(checkout)
-    variables = {
-        "ansible_connection": "local",
-        "ansible_python_interpreter": sys.executable,
-        "mesh_control_plane_type": "istiod",
-        "mesh_kubeconfig": "/nowhere/config",
-        "mesh_workload_group": "api",
+class Mesh:
+    """Plays against hosts that are all this machine, or nobody. The checkout is the collection."""
+
+    def __init__(self, directory: Path, checkout: Path) -> None:
+        self._directory = directory
+        link = directory / "collections" / "ansible_collections" / "hybrid" / "mesh"
+        link.parent.mkdir(parents=True)
+        link.symlink_to(checkout)
+        self.groups: dict[str, Any] = {}
+        self.variables: dict[str, Any] = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "mesh_workload_group": "api",
+        }
+
+    def __call__(self, play: str | dict[str, Any], *arguments: str) -> str:
+        """What the playbook of the collection, or the play, prints. It has to fail."""
+        mesh = {"children": self.groups, "vars": self.variables}
+        inventory = {"all": {"children": {"mesh": mesh}}}
+        (self._directory / "hosts.yml").write_text(yaml.safe_dump(inventory))
+        if isinstance(play, dict):
+            (self._directory / "play.yml").write_text(yaml.safe_dump([play]))
+            play = "play.yml"
+        keep = {key: os.environ[key] for key in ("HOME", "PATH") if key in os.environ}
+        run = subprocess.run(
+            [str(_PLAYBOOK), "-i", "hosts.yml", play, *arguments],
+            env={
+                **keep,
+                "LC_ALL": "C.UTF-8",
+                "ANSIBLE_COLLECTIONS_PATH": str(self._directory / "collections"),
+                "ANSIBLE_HOME": str(self._directory / "ansible"),
+                "ANSIBLE_NOCOLOR": "1",
+            },
+            cwd=self._directory,
+            capture_output=True,
+            text=True,
+            timeout=55,
+            check=False,
+        )
+        said = run.stdout + run.stderr
+        assert run.returncode != 0, said
+        return said
+
+
+@pytest.fixture
+def mesh(tmp_path: Path, checkout: Path) -> Mesh:
+    if not _PLAYBOOK.exists():
+        pytest.skip("ansible-core is not beside this Python")
+    return Mesh(tmp_path, checkout)
+
+
+def role(name: str, tasks: str) -> dict[str, Any]:
+    """A play of all hosts with the tasks of a role."""
+    task = {
+        "name": tasks,
+        "ansible.builtin.import_role": {"name": f"hybrid.mesh.{name}", "tasks_from": tasks},
     }
-    hosts: dict[str, Any] = {"api-1": {}, "api-2": {}}
-    mesh = {"children": {"mesh_workloads": {"hosts": hosts, "vars": variables}}}
-    (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": {"mesh": mesh}}}))
-    role = {"name": "hybrid.mesh.agent", "tasks_from": "token"}
-    task = {"name": "Token", "ansible.builtin.import_role": role}
-    play = {"hosts": "mesh", "gather_facts": False, "tasks": [task]}
-    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    keep = {key: os.environ[key] for key in ("HOME", "PATH") if key in os.environ}
-    run = subprocess.run(
-        [str(_PLAYBOOK), "-i", "hosts.yml", "play.yml"],
-        env={
-            **keep,
-            "LC_ALL": "C.UTF-8",
-            "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
-            "ANSIBLE_HOME": str(tmp_path / "ansible"),
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=55,
-        check=False,
-    )
-    assert run.returncode != 0
-    for host in hosts:
-        said = f"{host}: no join token: kubeconfig /nowhere/config: cannot be read"
-        assert said in run.stdout, run.stdout + run.stderr
+    return {"hosts": "mesh", "gather_facts": False, "tasks": [task]}
+
+
+def test_each_host_says_why_it_got_no_token(mesh: Mesh) -> None:
+    mesh.variables |= {"mesh_control_plane_type": "istiod", "mesh_kubeconfig": "/nowhere/config"}
+    mesh.groups["mesh_workloads"] = {"hosts": {"api-1": {}, "api-2": {}}}
+    said = mesh(role("agent", "token"))
+    for host in ("api-1", "api-2"):
+        assert f"{host}: no join token: kubeconfig /nowhere/config: cannot be read" in said
+
+
+def test_a_control_plane_that_nobody_reaches_is_every_hosts_reason(mesh: Mesh) -> None:
+    mesh.groups["mesh_control_plane"] = {"hosts": {"cp": dict(NOBODY)}}
+    mesh.groups["mesh_workloads"] = {"hosts": {"api-1": {}, "api-2": {}}}
+    said = mesh({**role("agent", "token"), "hosts": "mesh_workloads"})
+    for host in ("api-1", "api-2"):
+        assert f"{host}: no join token: " in said
+
+
+def test_each_host_that_leaves_says_that_its_entry_is_left(mesh: Mesh) -> None:
+    mesh.variables |= {"mesh_control_plane_type": "istiod", "mesh_kubeconfig": "/nowhere/config"}
+    hosts = {f"api-{n}": {"mesh_address": f"10.0.0.{n}"} for n in (1, 2)}
+    mesh.groups["mesh_workloads"] = {"hosts": hosts}
+    said = mesh(role("workload", "gone"))
+    for host, address in (("api-1", "10.0.0.1"), ("api-2", "10.0.0.2")):
+        entry = f"default/api-{address}-network-1"
+        assert f"{host}: its agent is stopped, and its WorkloadEntry {entry} is still in" in said
+    assert "kubeconfig /nowhere/config: cannot be read" in said
+
+
+def test_a_host_is_told_that_its_control_plane_has_no_known_address(mesh: Mesh) -> None:
+    """The control plane is in the inventory, not in the run, and nobody reaches it."""
+    mesh.groups["mesh_control_plane"] = {"hosts": {"cp": dict(NOBODY)}}
+    mesh.groups["mesh_gateways"] = {"hosts": {"gw": dict(NOBODY)}}
+    mesh.groups["mesh_workloads"] = {"hosts": {"api-1": {"mesh_address": "127.0.0.1"}}}
+    said = mesh(role("preflight", "main"), "--limit", "api-1")
+    assert "the address of the control plane cp is not known (" in said
+    assert "Connection refused): set its mesh_address" in said
+    mesh.groups["mesh_control_plane"]["hosts"]["cp"]["mesh_address"] = "10.0.0.9"
+    said = mesh(role("preflight", "main"), "--limit", "api-1")
+    assert "127.0.0.1 is not on this host" in said
+    assert "the address of the control plane" not in said
+
+
+def test_reconcile_judges_hosts_that_nobody_reaches(mesh: Mesh) -> None:
+    mesh.variables |= {"mesh_control_plane_type": "istiod", "mesh_kubeconfig": "/nowhere/config"}
+    mesh.groups["mesh_workloads"] = {"hosts": {"api-1": dict(NOBODY), "api-2": dict(NOBODY)}}
+    said = mesh("hybrid.mesh.reconcile")
+    assert "kubeconfig /nowhere/config: cannot be read" in said

@@ -6,7 +6,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ansible_collections.hybrid.mesh.plugins.module_utils._proof.x509 import read_der, read_pem
+from ansible_collections.hybrid.mesh.plugins.module_utils._proof.x509 import (
+    read_der,
+    read_pem,
+    subject_of,
+)
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,14 +19,17 @@ _START = datetime(2026, 11, 21, 11, 42, 7, tzinfo=UTC)
 
 
 def _certificate(
-    serial: int, begin: datetime = _START, lifetime: timedelta = timedelta(hours=24)
+    serial: int,
+    begin: datetime = _START,
+    lifetime: timedelta = timedelta(hours=24),
+    subject: x509.Name | None = None,
 ) -> x509.Certificate:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority")])
     uri = x509.UniformResourceIdentifier("spiffe://cluster.local/ns/shop/sa/api")
     return (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([]))
+        .subject_name(subject or x509.Name([]))
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(serial)
@@ -43,6 +50,15 @@ def _pem(certificate: x509.Certificate) -> str:
 )
 def test_serial_numbers_of_every_length(serial: int) -> None:
     assert read_pem(_pem(_certificate(serial))).serial == f"{serial:x}"
+
+
+def test_subjects() -> None:
+    oid = x509.NameOID
+    parts = ((oid.ORGANIZATION_NAME, "Röt"), (oid.COMMON_NAME, "root"), (oid.SERIAL_NUMBER, "7"))
+    name = x509.Name([x509.NameAttribute(kind, value) for kind, value in parts])
+    der = _certificate(1, subject=name).public_bytes(serialization.Encoding.DER)
+    assert subject_of(der) == "O=Röt, CN=root, 7"
+    assert subject_of(_certificate(1).public_bytes(serialization.Encoding.DER)) == ""
 
 
 def test_validity() -> None:

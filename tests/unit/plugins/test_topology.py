@@ -113,6 +113,10 @@ def test_the_only_address_is_the_hosts(interfaces: dict[str, str], address: str 
             "api-1: mesh_ports[0].port: expected 1 to 65535",
         ),
         ({"mesh_ports": [{"name": "x", "port": 1, "prot": "TCP"}]}, "unknown key 'prot'"),
+        (
+            {"mesh_ports": [{"name": "http", "port": 80}, {"name": "http", "port": 81}]},
+            "api-1: mesh_ports[1].name: expected each name once, found 'http' twice",
+        ),
     ],
 )
 def test_a_mistake_is_named(variables: dict[str, Any], said: str) -> None:

@@ -263,18 +263,29 @@ def test_names_of_a_certificate_are_read(tmp_path: Path) -> None:
 
 
 def test_entries_are_counted_by_their_group_whoever_says_it() -> None:
-    def entry(status: str | None, **metadata: Any) -> dict[str, Any]:
+    def entry(status: str | None, probed: bool = True, **metadata: Any) -> dict[str, Any]:
         said = [{"type": "Healthy", "status": status}] if status else []
-        return {"metadata": {"name": "x", **metadata}, "status": {"conditions": said}}
+        checked = {"proxy.istio.io/health-checks-enabled": "true"}
+        notes = {**checked, **metadata.pop("annotations", {})} if probed else {}
+        found = {"metadata": {"name": "x", "annotations": notes, **metadata}}
+        return {**found, "status": {"conditions": said}}
 
     owned = {"ownerReferences": [{"kind": "WorkloadGroup", "name": "api"}]}
     noted = {"annotations": {"istio.io/autoRegistrationGroup": "api"}}
-    entries = [entry("True", **owned), entry("False", **noted), entry(None, **noted), entry("True")]
+    entries = [entry("True", **owned), entry("False", **noted), entry(None, **noted)]
+    entries += [entry("False", probed=False, **owned), entry("True")]
     group = {"metadata": {"name": "api", "namespace": "shop"}}
     (found,) = registry.groups([group], entries)
-    assert found["entries"] == {"total": 3, "healthy": 1, "unhealthy": 1, "unknown": 1}
+    assert found["entries"] == {
+        "total": 4,
+        "healthy": 1,
+        "unhealthy": 1,
+        "unknown": 1,
+        # istiod does not look at the condition of one that nobody probes, either.
+        "unchecked": 1,
+    }
     assert found["service_account"] == "default"
-    assert registry.count(entries)["total"] == 4
+    assert registry.count(entries)["total"] == 5
 
 
 def test_a_gateways_port_may_be_another() -> None:
@@ -289,7 +300,13 @@ def test_a_gateways_port_may_be_another() -> None:
 
 
 def test_permissions_name_verb_resource_and_place() -> None:
-    found = {one.text for one in permissions.needed(Revision("canary"), ["shop"], "root")}
+    kinds = [permissions.Applied("", "services", place) for place in ("istio-system", "shop")]
+    needed = permissions.needed(Revision("canary"), ["shop"], "root", "till", kinds)
+    found = {one.text for one in needed}
+    assert len(found) == len(needed)
+    assert "delete configmaps hybrid-mesh-set-till in namespace istio-system" in found
+    assert "delete services in namespace shop" in found
+    assert "create tokenreviews.authentication.k8s.io in the whole cluster" in found
     assert "create serviceaccounts/token in namespace shop" in found
     assert "patch workloadentries.networking.istio.io in namespace shop" in found
     assert "get configmaps istio-canary in namespace istio-system" in found
@@ -301,8 +318,10 @@ def test_the_roles_that_are_shipped_grant_all_of_it(checkout: Path) -> None:
     granted = {
         "istio-system": yaml.safe_load((folder / "control-plane.yaml").read_text())["rules"],
         "shop": yaml.safe_load((folder / "workloads.yaml").read_text())["rules"],
+        "": yaml.safe_load((folder / "cluster.yaml").read_text())["rules"],
     }
-    for one in permissions.needed(Revision(), ["shop"], "istio-ca-root-cert"):
+    kinds = [permissions.Applied("security.istio.io", "peerauthentications", "shop")]
+    for one in permissions.needed(Revision(), ["shop"], "istio-ca-root-cert", applied=kinds):
         resource = "/".join(filter(None, (one.resource, one.subresource)))
         assert any(
             one.group in rule["apiGroups"]

@@ -80,18 +80,61 @@ def test_missing_files_of_kubeconfig_are_passed_over(
         connection.connect({})
 
 
+def test_a_password_is_for_basic_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nowhere/config")  # not looked at
+    api = connection.connect({"host": _SERVER, "username": "u", "password": "p"})
+    assert api._headers() == [("Authorization", "Basic dTpw")]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"username": "u", "password": "hidden-7"},
+        {"proxy_headers": {"user_agent": "x", "proxy_basic_auth": "hidden-7"}},
+        {"persist_config": False},
+    ],
+)
+def test_the_options_of_kubernetes_core_are_taken(options: dict[str, Any]) -> None:
+    main = importlib.import_module(f"{_MODULES}.workload_entry").main
+    result = run_module(main, {"kubeconfig": kubeconfig({}), "entries": [], **options})
+    assert "Unsupported parameters" not in result.get("msg", "")
+    assert "hidden-7" not in json.dumps(result)
+
+
+@pytest.mark.parametrize("persist", [True, False])
+def test_tokens_that_are_refreshed_are_kept_if_wanted(
+    persist: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Loader:
+        def __init__(self, **options: Any) -> None:
+            keeps.append(options["config_persister"])
+
+        def load_and_set(self, configuration: Any) -> None:
+            configuration.host = _SERVER
+
+    keeps: list[Any] = []
+    monkeypatch.setattr("kubernetes.config.kube_config.KubeConfigLoader", Loader)
+    path = tmp_path / "config"
+    path.write_text(yaml.safe_dump(kubeconfig({"auth-provider": {"name": "oidc", "config": {}}})))
+    connection.connect({"kubeconfig": str(path), "persist_config": persist})
+    (keep,) = keeps
+    assert (getattr(keep, "__name__", None) == "save_changes") == persist
+
+
+@pytest.mark.parametrize("variable", ["K8S_AUTH_VALIDATE_CERTS", "K8S_AUTH_VERIFY_SSL"])
 @pytest.mark.parametrize(("value", "checked"), [("no", False), ("False", False), ("true", True)])
 def test_the_environment_means_the_same_to_an_inventory(
-    value: str, checked: bool, monkeypatch: pytest.MonkeyPatch
+    value: str, checked: bool, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[Any] = []
 
     def connect(params: dict[str, Any]) -> Any:
-        asked.append(params["validate_certs"])
+        asked.append((params["validate_certs"], params["proxy_headers"]["user_agent"]))
         raise ClusterError("enough")
 
-    monkeypatch.setenv("K8S_AUTH_VERIFY_SSL", value)
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setenv("K8S_AUTH_PROXY_HEADERS_USER_AGENT", "agent/1")
     monkeypatch.setattr(connection, "connect", connect)
     with pytest.raises(ClusterError, match="enough"):
         from_cluster("here", {})
-    assert asked == [checked]
+    assert asked == [(checked, "agent/1")]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import apply, module
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
 
@@ -64,6 +65,43 @@ def test_a_forbidden_verb_ends_its_namespace_and_an_absent_server_ends_all() -> 
     outcomes = run(Server({"": away}), planned)
     assert len([o for o in outcomes if o.error]) <= 16
     assert not any(outcome.done for outcome in outcomes)
+
+
+def test_who_may_not_create_may_still_change() -> None:
+    new = changes(*(f"new-{number}" for number in range(100)))
+    old = {change.name: change.body for change in changes(*(f"old-{n}" for n in range(20)))}
+    bodies = [{**body, "spec": {"weight": 2}} for body in old.values() if body]
+    planned = new + apply.to_apply("WorkloadEntry", bodies, {k: v for k, v in old.items() if v})
+    outcomes = run(Server({"new": ClusterError("create", 403, "Forbidden")}), planned)
+    assert [o.change.action for o in outcomes if o.done] == ["updated"] * 20
+    assert len([o for o in outcomes if o.error]) <= 16
+
+
+@pytest.mark.parametrize(
+    ("reason", "ends"),
+    [
+        ("Forbidden", ". Correct that; then a run does the rest."),
+        ("Unreachable", ". Another run does what is left."),
+        ("Timeout", ". Another run does what is left."),
+    ],
+)
+def test_a_reason_that_many_share_is_said_once(reason: str, ends: str) -> None:
+    failures = [module.failure("WorkloadEntry", f"ns/a-{n}", "no", (), reason) for n in range(16)]
+    failures += [
+        module.failure("WorkloadEntry", f"ns/b-{n}", f"no {n}", (), reason) for n in range(12)
+    ]
+    said = module._message({"failures": failures, "not_tried": ["ns/c"], "created": ["x"]}, False)
+    assert said.startswith(
+        "28 failed, 1 changed, 1 not tried: WorkloadEntry ns/a-0 and 15 more: no; "
+        "WorkloadEntry ns/b-0: no 0; "
+    )
+    assert said.endswith(f"; and 3 more for other reasons, all of them in failures{ends}")
+
+
+def test_nothing_is_left_where_it_is_only_waited_for() -> None:
+    late = module.failure("WorkloadEntry", "ns/a", "found unhealthy", (), "Timeout")
+    said = module._message({"failures": [late], "not_tried": [], "created": ["ns/a"]}, False)
+    assert said == "1 failed, 1 changed: WorkloadEntry ns/a: found unhealthy."
 
 
 def test_progress_counts_everything_once() -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -47,13 +46,7 @@ def entry(number: int, **changes: Any) -> Workload:
 def compare(
     hosts: list[Host], entries: list[Workload], made: bool = False, **evidence: Any
 ) -> reconcile.Report:
-    found = Evidence(
-        now=datetime(2026, 11, 21, 12, 0, tzinfo=UTC),
-        stale_after=timedelta(minutes=45),
-        settle=timedelta(seconds=60),
-        **evidence,
-    )
-    return reconcile.compare(hosts, entries, SELECTORS, found, lambda _entry: made)
+    return reconcile.compare(hosts, entries, SELECTORS, Evidence(**evidence), lambda _entry: made)
 
 
 def test_what_agrees_is_consistent() -> None:
@@ -71,7 +64,7 @@ def test_a_host_without_an_entry() -> None:
 def test_an_entry_without_a_host_goes_only_with_proof() -> None:
     kept = compare([host(1)], [entry(1), entry(2)])
     assert [(s.entry.name, s.proof) for s in kept.superfluous] == [("web-2", None)]
-    assert "alive" in kept.superfluous[0].kept
+    assert "nothing proves" in kept.superfluous[0].kept
     proved = compare([host(1)], [entry(1), entry(2)], connected=frozenset())
     assert [(s.entry.name, bool(s.proof)) for s in proved.superfluous] == [("web-2", True)]
 
@@ -112,6 +105,21 @@ def test_an_entry_in_a_group_that_its_host_left_is_a_duplicate_and_superfluous()
     assert [(s.entry.name, bool(s.proof)) for s in report.superfluous] == [("old-1", True)]
 
 
+def test_what_may_be_of_a_host_without_an_address_stays() -> None:
+    lost = host(3, address="")
+    others = [host(1), host(4, group="api")]
+    entries = [entry(1), entry(2), entry(9, group="api", name="api-9")]
+    report = compare([*others, lost], entries, connected=frozenset())
+    assert [h.name for h in report.unknown] == ["h3"]
+    assert [h.name for h in report.unregistered] == ["h4"]
+    assert [(s.entry.name, bool(s.proof)) for s in report.superfluous] == [
+        ("web-2", False),
+        ("api-9", True),
+    ]
+    assert report.superfluous[0].kept == "it may be of h3, whose address is not known"
+    assert not compare([lost], []).consistent
+
+
 def test_fields_that_differ_are_named() -> None:
     report = compare([host(1)], [entry(1, labels={"app": "wbe"}, network="")])
     assert [(w.field, w.expected, w.found) for w in report.wrong] == [
@@ -133,8 +141,9 @@ def test_hosts_are_read_as_the_filter_member_gives_them() -> None:
     assert reconcile.read_host(0, {**values, "group": None}) is None
     with pytest.raises(ValueError, match="h: network: expected a value, found none"):
         reconcile.read_host(0, values)
-    with pytest.raises(ValueError, match=r"h: address: .*, found none: set mesh_address, or have"):
-        reconcile.read_host(0, {**values, "address": None})
     found = reconcile.read_host(0, {**values, "network": "n", "ports": [], "profile": "vm"})
     assert found is not None
-    assert found.service_account == ""
+    assert (found.service_account, found.address) == ("", "10.0.0.1")
+    lost = reconcile.read_host(0, {**values, "network": "n", "address": None})
+    assert lost is not None
+    assert lost.address == ""

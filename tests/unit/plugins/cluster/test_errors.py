@@ -12,6 +12,7 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import
     ClusterError,
     refusal,
 )
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.wire import Answer, BrokenError
 
 FORBIDDEN = (
     'workloadentries.networking.istio.io "a" is forbidden: User "joe" cannot patch resource '
@@ -66,41 +67,34 @@ class Pool:
         self.answers = list(answers)
         self.asked: list[dict[str, Any]] = []
 
-    def request(self, method: str, url: str, **options: Any) -> Any:
-        self.asked.append({"method": method, "url": url, **options})
+    def request(self, method: str, path: str, headers: Any, body: bytes | None = None) -> Any:
+        self.asked.append({"method": method, "path": path, "headers": headers, "body": body})
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
         return answer
 
 
-class Answer:
-    def __init__(self, status: int, body: Any = None, headers: Any = None) -> None:
-        self.status = status
-        self.data = body if isinstance(body, bytes) else json.dumps(body or {}).encode()
-        self.headers = headers or {}
+def answer(status: int, body: Any = None, retry_after: str = "") -> Answer:
+    return Answer(status, json.dumps(body or {}).encode(), retry_after)
 
 
 def api(*answers: Any) -> tuple[Api, Pool, list[float]]:
     pool, slept = Pool(*answers), []
-    return Api("https://c:1/", pool, dict, "kubeconfig k", slept.append), pool, slept
-
-
-class ProtocolError(Exception):
-    """As urllib3's: a connection that broke."""
+    return Api("https://c:1/", pool, list, "kubeconfig k", slept.append), pool, slept
 
 
 def test_a_server_that_is_busy_is_asked_again_when_it_says() -> None:
-    busy = Answer(429, headers={"Retry-After": "3"})
-    server, pool, slept = api(busy, ProtocolError("reset"), Answer(200, {"a": 1}))
+    busy = answer(429, retry_after="3")
+    server, pool, slept = api(busy, BrokenError("reset"), answer(200, {"a": 1}))
     assert server.get("/x", limit=1) == {"a": 1}
     assert slept[0] == 3
     assert len(slept) == 2
-    assert pool.asked[0]["url"] == "https://c:1/x?limit=1"
+    assert pool.asked[0]["path"] == "/x?limit=1"
 
 
 def test_it_is_not_asked_for_ever() -> None:
-    server, pool, _slept = api(*[Answer(503)] * 9)
+    server, pool, _slept = api(*[answer(503)] * 9)
     with pytest.raises(ClusterError):
         server.get("/x")
     assert len(pool.asked) == 4
@@ -115,14 +109,14 @@ def test_a_server_that_is_away_is_named_with_where_its_address_came_from() -> No
 
 def test_pages_are_put_together() -> None:
     first = {"items": [{"n": 1}], "metadata": {"continue": "t"}}
-    server, pool, _slept = api(Answer(200, first), Answer(200, {"items": [{"n": 2}]}))
+    server, pool, _slept = api(answer(200, first), answer(200, {"items": [{"n": 2}]}))
     assert server.list("/x") == [{"n": 1}, {"n": 2}]
-    assert "continue=t" in pool.asked[1]["url"]
+    assert "continue=t" in pool.asked[1]["path"]
 
 
 def test_a_dry_delete_says_so_where_the_server_looks() -> None:
     # Beside a body, the server does not look at the query, and the object would be gone.
-    server, pool, _slept = api(Answer(200))
+    server, pool, _slept = api(answer(200))
     server.delete("/x", only={"uid": "u"}, dry_run=True)
     body = json.loads(pool.asked[0]["body"])
     assert body["dryRun"] == ["All"]
