@@ -28,7 +28,7 @@ fi
 cluster=""
 if [ -e .lab/cluster/admin.kubeconfig ]; then
     cluster='
-  KUBECONFIG=.lab/cluster/admin.kubeconfig kubectl get workloadentries --all-namespaces'
+  .venv/bin/python -m lab kubectl get workloadentries --all-namespaces'
 fi
 cat <<EOF
 
