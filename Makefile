@@ -58,6 +58,7 @@ molecule: setup ## Converge, idempotence, proof and offboarding on hosts of thei
 
 istiod: ## The demo joined to a real istiod, what its hosts survive, and its end
 	@$(MAKE) --no-print-directory real CONTROL_PLANE=istiod
+	@python -m pytest tests/leave
 	@$(MAKE) --no-print-directory demo-down
 
 real: demo ## The demo, and after it what its hosts survive: restarts, reboots, outages

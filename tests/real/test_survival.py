@@ -62,6 +62,28 @@ def test_without_the_gateways_proxy_there_is_no_way_and_it_comes_back(lab: Lab) 
     lab.wait("the database is back", lambda: lab.queries("api-1"))
 
 
+def test_a_control_plane_that_says_nothing_for_long_is_called_again(lab: Lab) -> None:
+    """A connection is lost, later calls end by their time limit: asyncio ends these otherwise."""
+
+    def last_error() -> str:
+        return str(lab.status("web")["control_plane"]["last_error"])
+
+    # Who is connected stays so, until the restart.
+    lab.run(
+        "web",
+        "nft add table inet void && nft add chain inet void out '{ type filter hook output "
+        "priority 0; }' && nft add rule inet void out tcp dport 15012 ct state new drop",
+    )
+    try:
+        lab.run("control", f"systemctl restart {lab.control_plane_unit}")
+        lab.wait("a call ended by its time limit", lambda: "no answer in time" in last_error())
+    finally:
+        lab.run("web", "nft delete table inet void")
+    lab.wait(
+        "web is connected again", lambda: lab.status("web")["control_plane"]["source"] == "live"
+    )
+
+
 def test_a_host_comes_back_from_a_reboot(lab: Lab) -> None:
     lab.podman("restart", "-t", "10", "mesh-lab-web")
     lab.wait("web calls the api again", lambda: lab.answers("web", f"{API}/"))
