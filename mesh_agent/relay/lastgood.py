@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ class LastGood:
         self._kept: dict[str, dict[str, tuple[str, bytes]]] = {}
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
+        self._writing = threading.Lock()
 
     def load(self) -> None:
         """Read what was kept; a file that cannot be used is reported and left out."""
@@ -107,9 +109,10 @@ class LastGood:
         return files
 
     def _write(self, files: Mapping[Path, bytes]) -> None:
-        for path, content in files.items():
-            try:
-                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                write_atomic(path, content, 0o600)
-            except OSError as error:
-                log.warning("%s: the last good configuration was not kept: %s", path, error)
+        with self._writing:  # a write that began before the end is done before the last one
+            for path, content in files.items():
+                try:
+                    self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    write_atomic(path, content, 0o600)
+                except OSError as error:
+                    log.warning("%s: the last good configuration was not kept: %s", path, error)

@@ -129,8 +129,7 @@ def execute(
     A failure is that object's alone and the rest goes on, except for what would fail in the same
     way: the server away or the credentials refused ends all, a forbidden verb ends the changes of
     that kind and sort (created, updated, deleted) in that namespace. Those are reported as not
-    tried. With ``steady``, an object to
-    which somebody wrote since it was read is not deleted.
+    tried. With ``steady``, an object to which somebody wrote since it was read is not deleted.
     """
     everything = ("", "", "")
     closed: set[tuple[str, str, str]] = set()
