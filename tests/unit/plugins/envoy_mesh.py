@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from lab.cluster.ports import free_ports
 from mesh_core import pki
 
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
@@ -22,6 +22,7 @@ _FORMAT = {
     "upstream_transport_failure_reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
     "start_time": "%START_TIME%",
 }
+_PORTS = 20  # at most, all different
 _SNI = "outbound_.5432_._.db.shop.svc.cluster.local"
 
 
@@ -32,6 +33,7 @@ class EnvoyMesh:
         self.log = directory / "proof.log"
         self.admin = directory / "admin.sock"
         self.ports: dict[str, int] = {}
+        self._free = iter(free_ports(_PORTS))
         self._directory = directory
         self._listeners: list[dict[str, Any]] = []
         self._clusters: list[dict[str, Any]] = []
@@ -50,7 +52,7 @@ class EnvoyMesh:
         web = self._server("db", [self._http("application")])
         doubting = self._server("db", [self._tcp("application")], trusts=self._stranger)
         impostor = self._server("stranger", [self._tcp("application")])
-        nobody = _free_port()
+        nobody = next(self._free)
         gateway = self._gateway(peer)
         self.ports = {
             "allowed": self._client(peer),
@@ -112,7 +114,7 @@ class EnvoyMesh:
         )
 
     def _listener(self, chain: dict[str, Any], **more: Any) -> int:
-        port = _free_port()
+        port = next(self._free)
         self._listeners.append(
             {"name": str(port), "address": _address(port), "filter_chains": [chain], **more}
         )
@@ -219,8 +221,3 @@ class EnvoyMesh:
 
 def _address(port: int) -> dict[str, Any]:
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -340,9 +339,3 @@ class WorldStream(_Stream):
 def versions(response: Any) -> dict[str, str]:
     """What a delta client remembers of an answer."""
     return {resource.name: resource.version for resource in response.resources}
-
-
-def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

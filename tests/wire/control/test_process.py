@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.cluster.ports import free_ports
 from mesh_core.pki import new_key
-from tests.wire.control.support import OBJECTS, a_service, free_port
+from tests.wire.control.support import OBJECTS, a_service
 
 
 class Unit:
@@ -29,7 +30,7 @@ class Unit:
         self.objects = directory / "objects"
         self.objects.mkdir()
         (self.objects / "shop.yaml").write_text(OBJECTS)
-        self.xds, self.status = free_port(), free_port()
+        self.xds, self.status = free_ports(2)
         self.config = directory / "control.yaml"
         self.config.write_text(
             f"listen: {{xds: '127.0.0.1:{self.xds}', status: '127.0.0.1:{self.status}'}}\n"

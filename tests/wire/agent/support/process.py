@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from lab.cluster.ports import free_ports
 from mesh_agent import sockets
 from mesh_agent.settings import AgentSettings, Paths
 from mesh_core import http
@@ -123,19 +124,12 @@ class Unit:
 def _bind_alike(udp: socket.socket, tcp: socket.socket) -> None:
     """Bind both to one port, as DNS has it."""
     for _ in range(50):
-        port = free_port()
+        (port,) = free_ports(1)
         with contextlib.suppress(OSError):
             tcp.bind(("127.0.0.1", port))
             udp.bind(("127.0.0.1", port))
             return
     raise OSError("no port is free for UDP and TCP")
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nobody uses now."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 @contextmanager
@@ -153,7 +147,7 @@ def unit(settings: AgentSettings, paths: Paths, directory: Path) -> Iterator[Uni
             sock.listen(100)
         notifications.bind(str(directory / "notify"))
         notifications.setblocking(False)
-        port = free_port()
+        (port,) = free_ports(1)
         status = {"address": "127.0.0.1", "port": port}
         write_settings(settings, directory / "config.d", status=status)
         yield Unit(
