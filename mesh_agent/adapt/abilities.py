@@ -9,8 +9,8 @@ from typing import Any, Final, Literal
 
 from mesh_agent.adapt.views import TypedStruct
 
-CAPTURES_IPV6: Final = "HYBRID_MESH_CAPTURES_IPV6"
-"""In a node's metadata: calls over IPv6 come to Envoy on this host."""
+HAS_IPV6: Final = "HYBRID_MESH_HAS_IPV6"
+"""In a node's metadata: the host has IPv6, so calls over it may be captured now or later."""
 
 _TYPED_STRUCTS: Final = frozenset({"udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"})
 
@@ -65,7 +65,7 @@ class Workload:
     instance: str = ""
     node_id: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
-    captures_ipv6: bool = False
+    has_ipv6: bool = False
 
     @classmethod
     def of(cls, node: Any) -> Workload:
@@ -88,5 +88,5 @@ class Workload:
             instance=text(fields, "NAME"),
             node_id=str(node.id),
             labels={name: text(labels, name) for name in labels},
-            captures_ipv6=CAPTURES_IPV6 in fields,
+            has_ipv6=HAS_IPV6 in fields,
         )

@@ -36,7 +36,7 @@ class Adapter:
             and abilities.has(words.HTTP_EXCHANGE)
         )
         self._lacks = bool(abilities.names or abilities.types) and lacks
-        self._ipv6 = workload.captures_ipv6
+        self._ipv6 = workload.has_ipv6
         self.active = self._lacks or self._ipv6
 
     @classmethod

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""IPv6 on a host whose IPv6 is captured, under a control plane that gives IPv4 only. Pure.
+"""IPv6 on a host that has it, under a control plane that gives IPv4 only. Pure.
 
 Without dual stack istiod has Envoy listen on IPv4 alone, whatever addresses the host has. Captured
 calls over IPv6 would be refused, those of the host's own programs as well as those to its ports.

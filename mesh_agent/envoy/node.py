@@ -10,9 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from mesh_agent.adapt.abilities import CAPTURES_IPV6
+from mesh_agent.adapt.abilities import HAS_IPV6
 from mesh_agent.envoy.probe import readiness_probe
-from mesh_agent.redirect.plan import captures_ipv6
 from mesh_agent.settings import AgentSettings
 
 # The release whose protocol this agent speaks: istiod decides by it what it may send.
@@ -65,10 +64,8 @@ def _metadata(
     if settings.profile != "gateway":
         captured = settings.redirect.mode == "transparent"
         metadata["INTERCEPTION_MODE"] = "REDIRECT" if captured else "NONE"
-        if captured and captures_ipv6(
-            settings.capture, has_ipv6=has_ipv6, addresses=workload.addresses
-        ):
-            metadata[CAPTURES_IPV6] = True
+        if has_ipv6:  # captured or not: that may change while Envoy runs
+            metadata[HAS_IPV6] = True
     if workload.group:
         metadata["AUTO_REGISTER_GROUP"] = workload.group
     if settings.network_view:

@@ -99,7 +99,7 @@ def make_plan(settings: RedirectSettings, facts: HostFacts) -> Plan | None:
         proxy_uid=facts.proxy_uid,
         own_uids=_ports(facts.agent_uid, facts.proxy_uid, *facts.excluded_uids),
         interfaces=tuple(sorted(set(settings.exclude_interfaces))),
-        ipv6=captures_ipv6(settings, has_ipv6=facts.ipv6, addresses=facts.addresses),
+        ipv6=_ipv6(settings, facts),
         inbound=inbound,
         outbound=outbound,
         names=names,
@@ -107,14 +107,11 @@ def make_plan(settings: RedirectSettings, facts: HostFacts) -> Plan | None:
     )
 
 
-def captures_ipv6(settings: RedirectSettings, *, has_ipv6: bool, addresses: Iterable[str]) -> bool:
-    """Whether IPv6 is captured where anything is; ``addresses``: the workload's.
-
-    By default wherever the host has IPv6, in the mesh or not: otherwise whoever calls over IPv6
-    would get round the policies for its ports.
-    """
+def _ipv6(settings: RedirectSettings, facts: HostFacts) -> bool:
+    """By default wherever the host has IPv6, in the mesh or not: otherwise whoever calls over IPv6
+    would get round the policies for its ports."""
     if settings.ipv6 == "auto":
-        return has_ipv6 or any(":" in address for address in addresses)
+        return facts.ipv6 or any(":" in address for address in facts.addresses)
     return settings.ipv6
 
 

@@ -19,7 +19,7 @@ from google.protobuf import any_pb2, json_format
 from xds.type.v3 import typed_struct_pb2
 
 from mesh_agent.adapt import words
-from mesh_agent.adapt.abilities import CAPTURES_IPV6, Abilities, Workload
+from mesh_agent.adapt.abilities import HAS_IPV6, Abilities, Workload
 from mesh_agent.adapt.adapter import Adapter
 from mesh_agent.adapt.metrics import LOGGER
 from mesh_agent.adapt.views import PluginConfig, StatsLog
@@ -251,7 +251,7 @@ def test_a_node_says_what_envoy_has_and_who_the_host_is() -> None:
             "NAMESPACE": "istio-system",
             "LABELS": {"app": "gw"},
             "WORKLOAD_NAME": "gw",
-            CAPTURES_IPV6: True,
+            HAS_IPV6: True,
         }
     )
     abilities = Abilities.of(node)
@@ -266,6 +266,6 @@ def test_a_node_says_what_envoy_has_and_who_the_host_is() -> None:
         instance="gw-1",
         node_id=node.id,
         labels={"app": "gw"},
-        captures_ipv6=True,
+        has_ipv6=True,
     )
     assert Workload.of(node) == expected

@@ -13,7 +13,7 @@ from mesh_agent.adapt.adapter import Adapter
 from mesh_core.wire import types
 from tests.unit.agent.adapt.conftest import ISTIOS, STOCK, WORKLOAD, Recorded
 
-DUAL = replace(WORKLOAD, captures_ipv6=True)
+DUAL = replace(WORKLOAD, has_ipv6=True)
 
 
 def address(text: str, port: int) -> address_pb2.Address:
@@ -70,7 +70,7 @@ def test_the_application_is_called_in_the_family_of_the_call() -> None:
 
 
 def test_istios_own_proxy_gets_this_and_nothing_else(recorded: Recorded) -> None:
-    adapter = Adapter(ISTIOS, Workload(captures_ipv6=True))
+    adapter = Adapter(ISTIOS, Workload(has_ipv6=True))
     assert adapter.active
     changed = 0
     response = recorded("sidecar-Listener")

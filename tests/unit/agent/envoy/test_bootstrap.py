@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from mesh_agent.adapt.abilities import CAPTURES_IPV6
+from mesh_agent.adapt.abilities import HAS_IPV6
 from mesh_agent.dns.settings import DnsSettings
 from mesh_agent.envoy.bootstrap import bootstrap
 from mesh_agent.identity.settings import ControlPlaneSettings
@@ -51,26 +51,14 @@ def test_a_kubernetes_node_is_a_sidecar_with_captured_traffic() -> None:
     assert found["metadata"]["INTERCEPTION_MODE"] == "REDIRECT"
 
 
-@pytest.mark.parametrize(
-    ("mode", "ipv6", "has_ipv6", "expected"),
-    [
-        ("transparent", "auto", True, True),
-        ("transparent", "auto", False, False),
-        ("transparent", True, False, True),
-        ("transparent", False, True, False),
-        ("explicit", "auto", True, False),
-    ],
-)
-def test_the_relay_is_told_whether_ipv6_is_captured(
-    mode: Literal["transparent", "explicit"],
-    ipv6: Literal["auto", True, False],
-    has_ipv6: bool,
-    expected: bool,
+@pytest.mark.parametrize("has_ipv6", [True, False])
+@pytest.mark.parametrize("ipv6", ["auto", False])
+def test_the_relay_is_told_whether_ipv6_may_be_captured(
+    ipv6: Literal["auto", False], has_ipv6: bool
 ) -> None:
-    workload = replace(API.workload, addresses=("10.231.1.21",))
-    redirect = RedirectSettings(mode=mode, ipv6=ipv6)
-    found = node(replace(API, workload=workload, redirect=redirect), has_ipv6=has_ipv6)
-    assert found["metadata"].get(CAPTURES_IPV6, False) is expected
+    redirect = RedirectSettings(ipv6=ipv6)
+    found = node(replace(API, redirect=redirect), has_ipv6=has_ipv6)
+    assert found["metadata"].get(HAS_IPV6, False) is has_ipv6
 
 
 def test_a_workload_says_who_it_is_as_istios_agent_does() -> None:
