@@ -34,7 +34,7 @@ from tests.wire.agent.support.meshes import (
     through,
 )
 from tests.wire.agent.support.proxy import Envoy, running_envoy
-from tests.wire.agent.support.refused import COMPLAINT, TOO_LONG, paths_allowed
+from tests.wire.agent.support.refused import COMPLAINT, NO_NAME, header_needed
 from tests.wire.agent.support.wait import until
 
 pytestmark = [pytest.mark.needs_envoy, pytest.mark.timeout(180)]
@@ -346,7 +346,7 @@ async def test_what_envoy_refuses_is_named_passed_on_and_not_kept(
 ) -> None:
     async with configured(mesh, settings, paths, start_envoy) as (host, envoy):
         before = (await envoy.contents("listeners"))["virtualInbound"]
-        mesh.apply(paths_allowed(TOO_LONG), service("more", ("tcp", 70, 7070)))
+        mesh.apply(header_needed(NO_NAME), service("more", ("tcp", 70, 7070)))
         await until(lambda: host.relay.record.refusals, 20)
         (refusal,) = host.relay.record.refusals
         assert (refusal.type_url, refusal.resource) == (types.LISTENER, "virtualInbound")
@@ -368,7 +368,7 @@ async def test_what_envoy_refuses_is_named_passed_on_and_not_kept(
         assert [each.keys() for each in names] == [clusters.keys(), listeners.keys()]
         assert names[1]["virtualInbound"] == before
         assert host.relay.record.refusals == ()
-        mesh.apply(paths_allowed("/{*}"))
+        mesh.apply(header_needed("x-good"))
         await mesh.start()
         await until(lambda: up_to_date_with_other_inbound(host, envoy, before), 40)
         assert host.relay.record.refusals == ()

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-COMPLAINT: Final = "PathTemplate: value must have between 1 and 256 characters"
-TOO_LONG: Final = "/{*}/" + 300 * "a"
+COMPLAINT: Final = "HeaderMatcherValidationError.Name"
+NO_NAME: Final = "two\nlines"
 
 
-def paths_allowed(template: str) -> dict[str, Any]:
+def header_needed(name: str) -> dict[str, Any]:
     """An AuthorizationPolicy for hosts of ``api``: it becomes a part of ``virtualInbound``."""
     return {
         "apiVersion": "security.istio.io/v1",
         "kind": "AuthorizationPolicy",
-        "metadata": {"name": "paths"},
+        "metadata": {"name": "header"},
         "spec": {
             "selector": {"matchLabels": {"app": "api"}},
             "action": "ALLOW",
-            "rules": [{"to": [{"operation": {"paths": [template]}}]}],
+            "rules": [{"when": [{"key": f"request.headers[{name}]", "values": ["x"]}]}],
         },
     }
