@@ -30,8 +30,9 @@ def renew(lab: Lab, change: str) -> None:
 @pytest.fixture
 def short_lived(lab: Lab) -> Iterator[None]:
     """The host's certificates live shortly; afterwards it is as it was."""
-    lifetime = f"s/lifetime_seconds: .*/lifetime_seconds: {LIFETIME}/"
-    renew(lab, f"cp {CONFIG} /etc/mesh-agent/agent.yaml.before && sed -i '{lifetime}' {CONFIG}")
+    lifetime = f"s/\\(lifetime_seconds.*\\) [0-9]\\+/\\1 {LIFETIME}/"
+    change = f"sed -i '{lifetime}' {CONFIG} && grep 'lifetime_seconds.* {LIFETIME}' {CONFIG}"
+    renew(lab, f"cp {CONFIG} /etc/mesh-agent/agent.yaml.before && {change}")
     yield
     lab.podman("start", f"mesh-lab-{HOST}")
     renew(lab, f"mv /etc/mesh-agent/agent.yaml.before {CONFIG}")
