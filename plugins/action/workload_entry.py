@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
     ) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         arguments = dict(self._task.args)
-        here = self._connection.transport == "local" and not self._task.async_val
+        here = self._connection.transport == "local"
         if not here or arguments.get("progress_file"):
             return self._module(result, arguments, task_vars)
         handle, path = tempfile.mkstemp(prefix="hybrid-mesh-progress-")
@@ -50,11 +50,7 @@ class ActionModule(ActionBase):
         arguments: dict[str, t.Any],
         task_vars: dict[str, t.Any] | None,
     ) -> dict[str, t.Any]:
-        result.update(
-            self._execute_module(
-                module_args=arguments, task_vars=task_vars, wrap_async=bool(self._task.async_val)
-            )
-        )
+        result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         return result
 
 

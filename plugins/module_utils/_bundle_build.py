@@ -57,14 +57,18 @@ class Builder:
         self.directory = spec.directory()
         self.path = os.path.join(cache, f"{spec.name}-{self.directory}.tar.gz")
 
-    def cached(self) -> str | None:
-        """SHA-256 of the archive when it is there and whole, else None."""
+    def noted(self) -> str | None:
+        """What ``cached`` says of an archive that is whole, without reading it."""
         try:
             with open(f"{self.path}.sha256", encoding="ascii") as stream:
-                expected = stream.read().split()[0]
-            return expected if sha256(self.path) == expected else None
+                return stream.read().split()[0] if os.path.exists(self.path) else None
         except (OSError, IndexError):
             return None
+
+    def cached(self) -> str | None:
+        """SHA-256 of the archive when it is there and whole, else None."""
+        expected = self.noted()
+        return expected if expected and sha256(self.path) == expected else None
 
     def build(self) -> tuple[str, bool]:
         """Make sure of the archive: its SHA-256 and whether this call built it."""

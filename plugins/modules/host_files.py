@@ -13,7 +13,8 @@ description:
   - Makes a set of directories, files and links what they should be, in one call instead of one for
     each.
   - The directories come first, because programs that check a file may look there. Then the new
-    content of all files is checked. When one is refused, no file and no link is touched.
+    content of all files is checked. When one is refused, or something else is in the place of a
+    link, no file and no link is touched.
 extends_documentation_fragment:
   - hybrid.mesh.attributes
 attributes:
@@ -160,6 +161,19 @@ class Placer:
         self.paths: list[str] = []
         self.diffs: list[dict[str, str]] = []
 
+    def check(self, files: list[Entry], links: list[Entry]) -> None:
+        """Fail before anything is touched for what is known not to work."""
+        for entry in files:
+            if "%s" not in (entry["validate"] or "%s"):
+                self._module.fail_json(
+                    msg=f"{entry['path']}: validate: expected %s in the command, where the file "
+                    f"goes, found {entry['validate']!r}"
+                )
+        for entry in links:
+            path = entry["path"]
+            if os.path.lexists(path) and not os.path.islink(path):
+                self._module.fail_json(msg=f"{path}: expected a link, found something else")
+
     def draft(self, entry: Entry) -> None:
         """Have the file's program look at new content, which is in no place of the host yet."""
         path = entry["path"]
@@ -174,7 +188,8 @@ class Placer:
             stream.write(entry["content"])
         self._drafts[path] = draft
         if entry["validate"]:
-            code, out, err = self._module.run_command(entry["validate"] % draft)
+            command = entry["validate"].replace("%s", draft)
+            code, out, err = self._module.run_command(command)
             if code != 0:
                 said = (err.strip() or out.strip()).replace(draft, path)
                 self._module.fail_json(msg=f"{path}: its new content is refused: {said}")
@@ -186,7 +201,12 @@ class Placer:
             self._note(path, "absent\n", "directory\n")
             if self._module.check_mode:
                 return
-            os.makedirs(path, mode=0o755)
+            # Those above it are for everybody to pass, whatever the user's umask says.
+            before = os.umask(0o022)
+            try:
+                os.makedirs(path)
+            finally:
+                os.umask(before)
         self._attributes(entry)
 
     def file(self, entry: Entry) -> None:
@@ -202,15 +222,16 @@ class Placer:
         before = os.readlink(path) if os.path.islink(path) else None
         if before == target:
             return
-        if before is None and os.path.lexists(path):
-            self._module.fail_json(msg=f"{path}: expected a link, found something else")
         self._note(path, f"{before or 'absent'}\n", f"{target}\n")
         if not self._module.check_mode:
             fresh = f"{path}.new"
-            if os.path.lexists(fresh):
-                os.unlink(fresh)
-            os.symlink(target, fresh)
-            os.replace(fresh, path)
+            try:
+                if os.path.lexists(fresh):
+                    os.unlink(fresh)
+                os.symlink(target, fresh)
+                os.replace(fresh, path)
+            except OSError as exc:  # names the target, or the other path
+                raise OSError(exc.errno, exc.strerror, path) from exc
 
     def _read(self, path: str) -> str | None:
         try:
@@ -228,7 +249,8 @@ class Placer:
     def _attributes(self, entry: Entry) -> None:
         wanted = self._module.load_file_common_arguments(
             {"owner": entry["owner"], "group": entry["group"], "mode": entry["mode"]},
-            path=entry["path"],
+            # The permissions are those of what a link leads to.
+            path=os.path.realpath(entry["path"]),
         )
         changed = self._module.set_fs_attributes_if_different(wanted, changed=False)
         if changed and entry["path"] not in self.paths:
@@ -251,6 +273,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     placer = Placer(module)
+    placer.check(module.params["files"], module.params["links"])
     try:
         for entry in module.params["directories"]:
             placer.directory(entry)

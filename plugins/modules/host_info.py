@@ -144,7 +144,9 @@ resolver:
   type: bool
   sample: true
 control_plane:
-  description: Why no TLS handshake with O(control_plane) came about, empty when it did.
+  description:
+    - Why no TLS handshake with O(control_plane) came about, or that the certificate which it
+      presented is not for O(server_name). Empty when all is well.
   returned: with O(control_plane)
   type: str
   sample: ""
@@ -255,13 +257,13 @@ def _answered(name: str) -> bool:
 
 
 def handshake(address: str, server_name: str) -> tuple[str, list[str]]:
-    """Why no TLS handshake with ``address`` comes about, empty when it does; and who answers.
+    """Why a TLS handshake with ``address`` is not as expected, empty when it is; and who answers.
 
-    Nobody is authenticated here: the question is whether bytes go there and come back, and what
-    names the certificate has that does.
+    Nobody is authenticated here: the question is whether bytes go there and come back, and whether
+    the certificate that does has the name.
     """
     seen = certificates.presented(address, server_name, None)
-    return ("" if seen["certificate"] else seen["problem"]), seen["server_names"]
+    return seen["problem"], seen["server_names"]
 
 
 def collect(module: AnsibleModule, params: dict[str, t.Any]) -> dict[str, t.Any]:

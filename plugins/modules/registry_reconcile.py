@@ -67,8 +67,8 @@ options:
   istiod_debug:
     description:
       - Debug interfaces of all istiods, C(http://HOST:PORT/debug) each. Needed where hosts connect
-        to istiods that are no pods of O(istio_namespace), as those of an external control plane.
-        Such pods, if there are any, are not asked then.
+        to istiods that are no pods of O(istio_namespace), as those of an external control plane or
+        of a revision in another namespace. Pods, if there are any, are not asked then.
       - Give all of them or none. A host that is connected to an istiod which is missing here would
         be taken for one that is away.
     type: list
@@ -78,6 +78,10 @@ options:
     description:
       - Namespace whose pods with the label C(app=istiod) are the istiods, of all revisions.
       - When one of them does not answer, nothing is proved, and RV(superfluous) says which it was.
+      - What is no such pod is not known of. Give O(istiod_debug) where a revision has its istiod in
+        another namespace, where an external istiod serves beside the pods, and while a node that
+        is cut off may still run an istiod whose pod was deleted by force. Hosts of those would be
+        taken for ones that are away.
     type: str
     default: istio-system
   settle:

@@ -13,7 +13,8 @@ description:
   - Gives for each host a token, the mesh's root certificate, the addresses of the control plane and
     the mesh's configuration, as C(istioctl x workload entry configure) writes them into files.
   - Everything stays in memory. The result holds tokens, so run the task with C(no_log) V(true).
-    Where that was forgotten, a result with tokens is hidden all the same.
+    Where that was forgotten, a result with tokens is hidden all the same. It does not run with
+    C(async), where that could not be done.
   - All hosts of a run are one call. Hosts of the same service account share a token.
   - Each token is tried with a TokenReview, as istiod will do it, before it is returned.
   - A host that cannot be served does not keep the others back. The module then fails, names each of

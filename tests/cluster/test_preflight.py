@@ -187,7 +187,11 @@ def test_preflight_finds_what_is_wrong_on_a_host(
         "unlabelled": {},
         "away": {"__preflight_host": {**seen, "control_plane": "192.0.2.1:15012: timed out"}},
     }
-    named = {"control_plane_names": ["istiod.other.svc"]}
+    problem = "expected istiod.istio-system.svc among its names, found istiod.other.svc"
+    named = {
+        "control_plane": f"192.0.2.1:15012: {problem}",
+        "control_plane_names": ["istiod.other.svc"],
+    }
     hosts["renamed"] = {"__preflight_host": {**seen, **named}}
     hosts["misled"] = {"agent_root_certificate": theirs}
     hosts["led"] = {"agent_root_certificate": theirs + ours}
@@ -222,11 +226,12 @@ def test_preflight_finds_what_is_wrong_on_a_host(
         "mesh_network is not set, and the cluster is on the network one"
     )
     assert verdicts["away"].startswith(
-        "istiod is not reached from the host: 192.0.2.1:15012: timed out"
+        "istiod, asked from the host: 192.0.2.1:15012: timed out. Correct "
+        "mesh_control_plane_addresses (and mesh_control_plane_network"
     )
     assert verdicts["renamed"].startswith(
-        "istiod at 192.0.2.1:15012 has a certificate for istiod.other.svc: expected "
-        "istiod.istio-system.svc among its names."
+        f"istiod, asked from the host: 192.0.2.1:15012: {problem}. Correct "
+        "mesh_control_plane_addresses, agent_control_plane_server_name, or istiod's certificate"
     )
     for pem in (ours, theirs):
         (certificate,) = certificates(pem)

@@ -42,19 +42,28 @@ def bearer(token: str) -> t.Callable[[], str | None]:
     return lambda: f"Bearer {token}"
 
 
+def bearer_in(path: str, where: str) -> t.Callable[[], str | None]:
+    """The authorization of the token in a file, where another one may be put at any time.
+
+    Raises ClusterError naming ``where``, now or when it is asked for.
+    """
+
+    def authorization() -> str:
+        return f"Bearer {pem(path, where).strip()}"
+
+    authorization()
+    return authorization
+
+
 def basic(user: str, password: str) -> t.Callable[[], str | None]:
     """The authorization of a user with a password (RFC 7617)."""
     pair = base64.b64encode(f"{user}:{password}".encode()).decode()
     return lambda: f"Basic {pair}"
 
 
-def readable(path: str, where: str) -> None:
-    """Raises ClusterError naming ``where`` for a file that cannot be read."""
-    try:
-        with open(path, "rb"):
-            pass
-    except OSError as exc:
-        raise ClusterError(f"{where}: cannot be read: {exc.strerror} ({path})") from exc
+def unreadable(where: str, exc: OSError) -> ClusterError:
+    """The error for a file that cannot be read."""
+    return ClusterError(f"{where}: cannot be read: {exc.strerror} ({exc.filename})")
 
 
 def pem(path: str | None, where: str) -> str:
@@ -62,7 +71,9 @@ def pem(path: str | None, where: str) -> str:
     if not path:
         return ""
     full = os.path.expanduser(path)
-    readable(full, where)
-    # What is not ASCII is a comment.
-    with open(full, encoding="ascii", errors="ignore") as stream:
-        return stream.read()
+    try:
+        # What is not ASCII is a comment.
+        with open(full, encoding="ascii", errors="ignore") as stream:
+            return stream.read()
+    except OSError as exc:
+        raise unreadable(where, exc) from exc

@@ -14,9 +14,16 @@ from __future__ import annotations
 import typing as t
 import urllib.parse
 
-from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import client_package, wire
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import (
+    client_package,
+    proxies,
+    wire,
+)
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.access import Access
-from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import refusal
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import (
+    ClusterError,
+    refusal,
+)
 
 # Of kubelet: channels of bytes.
 PROTOCOL = "v4.channel.k8s.io"
@@ -54,11 +61,13 @@ def dialer(access: Access, no_proxy: str | None, proxy_headers: t.Mapping[str, s
                 subprotocols=[PROTOCOL],
                 redirect_limit=0,
                 sslopt=_tls(access),
-                **_through(wire.proxy(access, no_proxy), proxy_headers.get("proxy_basic_auth")),
+                **_through(proxies.chosen(access, no_proxy), proxy_headers.get("proxy_basic_auth")),
             )
         except websocket.WebSocketBadStatusException as exc:
             plain = path.partition("?")[0]
-            raise refusal("GET", plain, exc.status_code, exc.resp_body or b"") from exc
+            # Not known before websocket-client 1.6.
+            body = getattr(exc, "resp_body", None) or b""
+            raise refusal("GET", plain, exc.status_code, body) from exc
         except websocket.WebSocketException as exc:
             raise OSError(str(exc)) from exc
         return socket
@@ -78,13 +87,17 @@ def _through(proxy: str, authorization: str | None) -> dict[str, t.Any]:
     if not proxy:
         return {"http_no_proxy": ["*"]}  # nor by one of the environment
     url = urllib.parse.urlsplit(proxy)
+    if url.scheme != "http":
+        raise ClusterError(
+            "proxy: port forwarding goes through a proxy with http:// alone, found "
+            f"{url.scheme}://{url.hostname}: give istiod_debug, or another proxy"
+        )
     options = {
         "http_proxy_host": url.hostname,
         "http_proxy_port": url.port or 80,
         "proxy_type": "http",
     }
-    said = f"{url.username}:{url.password or ''}" if url.username else ""
-    user, _colon, password = (urllib.parse.unquote(said) or authorization or "").partition(":")
+    user, _colon, password = (proxies.credentials(proxy, authorization) or "").partition(":")
     if user:
         options["http_proxy_auth"] = (user, password)
     return options

@@ -16,7 +16,6 @@ HEALTH_CHECKS = "proxy.istio.io/health-checks-enabled"
 GROUP = "istio.io/autoRegistrationGroup"
 CONNECTED = "istio.io/connectedAt"
 DISCONNECTED = "istio.io/disconnectedAt"
-CONTROLLER = "istio.io/workloadController"
 
 
 def annotation(entry: Object, name: str) -> str:

@@ -20,8 +20,9 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import client
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.access import (
     Access,
     bearer,
+    bearer_in,
     pem,
-    readable,
+    unreadable,
 )
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
 
@@ -48,7 +49,11 @@ _USER = {
     "client-key-data",
     "token",
 }
-_NO_TEXTS = ("insecure-skip-tls-verify", "extensions")
+_FLAG = "insecure-skip-tls-verify"
+_TEXTS = (_CLUSTER | _USER | {"tokenFile", "username", "password", "proxy-url"}) - {
+    _FLAG,
+    "extensions",
+}
 
 
 def read(given: t.Any, context: str | None, *, persist: bool = False) -> tuple[Access, str]:
@@ -67,12 +72,17 @@ def read(given: t.Any, context: str | None, *, persist: bool = False) -> tuple[A
         said, origin = [given], "kubeconfig (given as a dictionary)"
     else:
         files = _files(str(given)) if given else default_files()
-        said, origin = [_content(path) for path in files], f"kubeconfig {os.pathsep.join(files)}"
+        contents = {path: _content(path) for path in files}
+        said, origin = list(contents.values()), f"kubeconfig {os.pathsep.join(files)}"
+        # kubectl takes empty ones, the package does not.
+        files = [path for path, content in contents.items() if content] or files
     name = _context(said, context, origin)
     origin = f"{origin}, context {name}"
+    cluster, user = _parts(said, name)
+    _check({**cluster, **user}, origin)
     access = None
     if len(said) == 1:
-        access = _plain(said[0], os.path.dirname(files[0]) if files else "", name, origin)
+        access = _plain(cluster, user, os.path.dirname(files[0]) if files else "", origin)
     if access is None:
         access = client_package.read(files or given, name, origin, persist=persist)
     if not access.server:
@@ -98,15 +108,21 @@ def _files(joined: str) -> list[str]:
 
 
 def _content(path: str) -> Mapping:
-    readable(path, f"kubeconfig {path}")
     try:
         with open(path, encoding="utf-8") as stream:
             content = yaml.safe_load(stream)
+    except OSError as exc:
+        raise unreadable(f"kubeconfig {path}", exc) from exc
     except (UnicodeDecodeError, yaml.YAMLError) as exc:
         raise ClusterError(
             f"kubeconfig {path}: expected YAML, found something else: {exc}"
         ) from exc
-    if not isinstance(content, dict) or not isinstance(content.get("contexts"), list):
+    if content is None:
+        return {}
+    # Of several, each may have some of them.
+    if not isinstance(content, dict) or not any(
+        isinstance(content.get(part), list) for part in ("clusters", "users", "contexts")
+    ):
         raise ClusterError(
             f"kubeconfig {path}: expected a mapping with clusters, users and contexts"
         )
@@ -116,10 +132,7 @@ def _content(path: str) -> Mapping:
 def _context(said: list[Mapping], wanted: str | None, origin: str) -> str:
     """The context to use: the wanted one, or the first that a file calls its current one."""
     known = sorted(
-        str(entry.get("name"))
-        for content in said
-        for entry in content.get("contexts") or []
-        if isinstance(entry, dict)
+        str(entry.get("name")) for content in said for entry in _listed(content, "context")
     )
     context = wanted or next(filter(None, (c.get("current-context") for c in said)), None)
     if context is None:
@@ -135,13 +148,28 @@ def _context(said: list[Mapping], wanted: str | None, origin: str) -> str:
     return str(context)
 
 
-def _plain(content: Mapping, folder: str, context: str, origin: str) -> Access | None:
+def _parts(said: list[Mapping], context: str) -> tuple[Mapping, Mapping]:
+    """Cluster and user of the context, whichever of the files they are in."""
+    chosen = _named(said, "context", context)
+    return _named(said, "cluster", chosen.get("cluster")), _named(said, "user", chosen.get("user"))
+
+
+def _check(fields: Mapping, origin: str) -> None:
+    """Raises ClusterError for a value that is no text or no flag, as kubectl would."""
+    for field in sorted(_TEXTS & set(fields)):
+        value = fields[field]
+        if not (value is None or isinstance(value, str)):
+            # Only what it is: it may be a secret.
+            raise ClusterError(f"{origin}: {field}: expected text, found {type(value).__name__}")
+    flag = fields.get(_FLAG)
+    if not (flag is None or isinstance(flag, bool)):
+        raise ClusterError(f"{origin}: {_FLAG}: expected true or false, found {flag!r}")
+
+
+def _plain(cluster: Mapping, user: Mapping, folder: str, origin: str) -> Access | None:
     """The access when it is certificates and tokens, None for everything else."""
-    chosen = _named(content, "context", context)
-    cluster = _named(content, "cluster", chosen.get("cluster"))
-    user = _named(content, "user", chosen.get("user"))
     known = set(cluster) <= _CLUSTER and (set(user) <= _USER or set(user) == {"tokenFile"})
-    texts = [value for key, value in {**cluster, **user}.items() if key not in _NO_TEXTS]
+    texts = [value for key, value in {**cluster, **user}.items() if key in _TEXTS]
     if not (cluster and user and known and all(isinstance(text, str) for text in texts)):
         return None
 
@@ -151,29 +179,35 @@ def _plain(content: Mapping, folder: str, context: str, origin: str) -> Access |
             return _decoded(holder[f"{key}-data"], f"{where}-data")
         return pem(holder.get(key) and os.path.join(folder, holder[key]), where)
 
-    if "tokenFile" in user:
-        token = pem(os.path.join(folder, user["tokenFile"]), f"{origin}: tokenFile").strip()
-    else:
-        token = user.get("token", "")
-    given = {"authorization": bearer(token)} if token else {}
+    given = {}
+    if user.get("tokenFile"):
+        path = os.path.join(folder, user["tokenFile"])
+        given = {"authorization": bearer_in(path, f"{origin}: tokenFile")}
+    elif user.get("token"):
+        given = {"authorization": bearer(user["token"])}
     return Access(
         server=cluster.get("server", "").rstrip("/"),
         ca_cert=part(cluster, "certificate-authority"),
         client_cert=part(user, "client-certificate"),
         client_key=part(user, "client-key"),
         server_name=cluster.get("tls-server-name", ""),
-        verify=not cluster.get("insecure-skip-tls-verify"),
+        verify=not cluster.get(_FLAG),
         **given,
     )
 
 
-def _named(content: Mapping, kind: str, name: t.Any) -> Mapping:
-    """The part of that name, empty when there is none or it is not as it should be."""
+def _listed(content: Mapping, kind: str) -> list[Mapping]:
     listed = content.get(f"{kind}s")
-    for entry in listed if isinstance(listed, list) else []:
-        if isinstance(entry, dict) and entry.get("name") == name:
-            found = entry.get(kind)
-            return found if isinstance(found, dict) else {}
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+
+
+def _named(said: list[Mapping], kind: str, name: t.Any) -> Mapping:
+    """The first part of that name, empty when there is none or it is not as it should be."""
+    for content in said:
+        for entry in _listed(content, kind):
+            if entry.get("name") == name:
+                found = entry.get(kind)
+                return found if isinstance(found, dict) else {}
     return {}
 
 

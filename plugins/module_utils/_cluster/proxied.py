@@ -11,7 +11,7 @@ from __future__ import annotations
 import ssl
 import typing as t
 
-from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import client_package
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import client_package, proxies
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.access import Access
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.wire import (
     ANSWER_SECONDS,
@@ -21,6 +21,7 @@ from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.wire import (
     BrokenError,
     Headers,
     silent,
+    unsendable,
 )
 
 try:
@@ -43,12 +44,13 @@ class Proxied:
         """Raises ClusterError without urllib3, ValueError for a proxy that is none."""
         if urllib3 is None:
             raise client_package.missing()
+        authorization = proxies.credentials(proxy, headers.get("proxy_basic_auth"))
         options: dict[str, t.Any] = {
             "maxsize": CONNECTIONS,
             "block": True,
             "timeout": urllib3.Timeout(connect=CONNECT_SECONDS, read=ANSWER_SECONDS),
             "ssl_context": context,
-            "proxy_headers": urllib3.make_headers(**headers),
+            "proxy_headers": urllib3.make_headers(**{**headers, "proxy_basic_auth": authorization}),
         }
         if access.server_name:
             options["server_hostname"] = access.server_name
@@ -58,7 +60,7 @@ class Proxied:
             self._manager = urllib3.ProxyManager(proxy, **options)
         except exceptions.HTTPError as exc:
             raise ValueError(str(exc)) from exc
-        self._server = access.server
+        self._server = access.server.rstrip("/")
 
     def request(
         self, method: str, path: str, headers: Headers, body: bytes | None = None
@@ -79,6 +81,8 @@ class Proxied:
             raise BrokenError(_words(exc)) from exc
         except exceptions.HTTPError as exc:
             raise OSError(_words(exc)) from exc
+        except ValueError:  # some of urllib3's own are, too
+            raise unsendable() from None
         return Answer(answer.status, answer.data, answer.headers.get("Retry-After") or "")
 
 

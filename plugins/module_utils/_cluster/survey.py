@@ -106,9 +106,14 @@ def _port(pod: Object) -> int:
 
 
 def _places(answer: bytes) -> t.Iterator[Place]:
-    """What /debug/adsz says. Raises ValueError when it is not that."""
+    """What /debug/adsz says. Raises ValueError when it is not that, or not all of it."""
     try:
-        for client in json.loads(answer).get("clients") or []:
+        said = json.loads(answer)
+        clients = said.get("clients") or []
+        # istiod always writes the first, and leaves out the second when there is none.
+        if said["totalClients"] != len(clients):
+            raise ValueError(f"{said['totalClients']} of them, found {len(clients)}")
+        for client in clients:
             metadata = client.get("metadata") or {}
             group = metadata.get("AUTO_REGISTER_GROUP")
             for address in metadata["INSTANCE_IPS"].split(",") if group else ():

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import socket
 import ssl
 import tempfile
 import typing as t
@@ -22,6 +23,7 @@ import urllib.parse
 import weakref
 from dataclasses import dataclass
 
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import proxies
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.access import Access
 
 # Requests that run beside each other: more than this only queues in the API server.
@@ -29,6 +31,11 @@ CONNECTIONS = 16
 CONNECT_SECONDS = 10.0
 # The API server itself ends a request after as long.
 ANSWER_SECONDS = 60.0
+
+# Two before Python 3.10.
+_TIMEOUTS = (TimeoutError, socket.timeout)
+# Given to any context by Python 3.13 and newer; the number is OpenSSL's.
+_PARTIAL_CHAIN = getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0x80000)
 
 Headers = t.Sequence[t.Tuple[str, str]]
 
@@ -63,7 +70,7 @@ def connections(
 
     Raises OSError or ValueError when certificates, address or proxy are none.
     """
-    server, tls = proxy(access, no_proxy), context(access)
+    server, tls = proxies.chosen(access, no_proxy), context(access)
     if server:
         from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import proxied
 
@@ -89,12 +96,31 @@ class Direct:
         self, method: str, path: str, headers: Headers, body: bytes | None = None
     ) -> Answer:
         """One request and its answer. Raises BrokenError and OSError."""
+        target = self._prefix + path
         try:
-            connection = self._idle.pop()
+            kept = self._idle.pop()
         except IndexError:
-            connection = _Connection(self._host, self._port, self._context, self._server_name)
+            pass
+        else:
+            # The server may have closed it meanwhile. That says nothing about a new one.
+            with contextlib.suppress(BrokenError):
+                return self._exchanged(kept, method, target, headers, body)
         try:
-            answer = _exchange(connection, method, self._prefix + path, headers, body)
+            fresh = _Connection(self._host, self._port, self._context, self._server_name)
+        except http.client.InvalidURL as exc:
+            raise OSError(str(exc)) from exc
+        return self._exchanged(fresh, method, target, headers, body)
+
+    def _exchanged(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        target: str,
+        headers: Headers,
+        body: bytes | None,
+    ) -> Answer:
+        try:
+            answer = _exchange(connection, method, target, headers, body)
         except BaseException:
             connection.close()
             # What broke it, a server that starts anew, broke those that wait here, too.
@@ -147,10 +173,9 @@ def _exchange(
             raise BrokenError(str(exc)) from exc
         # The server does not take our certificate: it would not the next time.
         raise
-    except ValueError as exc:
-        # Its own message would show the header, and that may be the token.
-        raise OSError("a header of the request would hold characters that none can") from exc
-    except TimeoutError as exc:
+    except (ValueError, http.client.InvalidURL):
+        raise unsendable() from None
+    except _TIMEOUTS as exc:
         # Not asked again: it was waited for long enough, and so would the next one be.
         raise silent() from exc
     except (http.client.HTTPException, OSError) as exc:
@@ -161,6 +186,14 @@ def _exchange(
 def silent() -> OSError:
     """The error for a server that took a request and says nothing."""
     return OSError(f"no answer to a request within {ANSWER_SECONDS:g} s")
+
+
+def unsendable() -> OSError:
+    """The error for a request that is none, to be raised without its cause.
+
+    The cause shows the header, and that may be the token.
+    """
+    return OSError("the token, another header or the path holds characters that HTTP cannot carry")
 
 
 def _close(idle: list[http.client.HTTPConnection]) -> None:
@@ -174,6 +207,8 @@ def context(access: Access) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    # An intermediate CA may be all that is trusted, as kubectl has it.
+    context.verify_flags |= _PARTIAL_CHAIN
     if not access.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -199,19 +234,3 @@ def _written(folder: str, name: str, text: str) -> str:
 
 def _no_password() -> str:
     raise ValueError("client_key: expected a key that is not encrypted")
-
-
-def proxy(access: Access, no_proxy: str | None) -> str:
-    """The proxy to go through, empty for none: the one that is named, or the environment's."""
-    named = [name for name in os.environ if name.lower().endswith("_proxy")]
-    if not access.proxy and not named:
-        return ""
-    import urllib.request
-
-    said = urllib.request.getproxies()
-    parts = urllib.parse.urlsplit(access.server)
-    host = parts.hostname or ""
-    names = [name.strip().lstrip(".") for name in (no_proxy or said.get("no", "")).split(",")]
-    if any(name == "*" or host == name or (name and host.endswith(f".{name}")) for name in names):
-        return ""
-    return access.proxy or said.get(parts.scheme) or said.get("all") or ""

@@ -32,7 +32,6 @@ class Workload:
     ports: dict[str, int] = field(default_factory=dict)
     connected_at: str = ""  # RFC 3339, while istiod takes it for connected
     disconnected_at: str = ""
-    controller: str = ""  # the istiod that it is, or was, connected to
 
     @property
     def key(self) -> str:
@@ -58,7 +57,6 @@ def from_entry(entry: Object) -> Workload:
         ports=dict(spec.get("ports") or {}),
         connected_at=health.annotation(entry, health.CONNECTED),
         disconnected_at=health.annotation(entry, health.DISCONNECTED),
-        controller=health.annotation(entry, health.CONTROLLER),
     )
 
 

@@ -81,8 +81,55 @@ def test_something_else_in_its_place_is_left(tmp_path: Path) -> None:
     failed = run_module(main, wanted(tmp_path))
     assert failed["msg"] == f"{link}: expected a link, found something else"
     assert link.read_text() == "somebody's"
+    assert not (tmp_path / "etc/shop.yaml").exists()
     directory = {"directories": [{"path": str(link), **ME}]}
     assert run_module(main, directory)["msg"] == f"{link}: File exists"
+
+
+def test_directories_above_are_for_everybody_whatever_the_umask(tmp_path: Path) -> None:
+    path = tmp_path / "above/etc"
+    before = os.umask(0o077)
+    try:
+        run_module(main, {"directories": [{"path": str(path), "mode": "0700", **ME}]})
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o755
+
+
+def test_a_check_without_a_place_for_the_file_is_refused(tmp_path: Path) -> None:
+    refused = run_module(main, wanted(tmp_path, validate="/bin/check"))
+    path = tmp_path / "etc/shop.yaml"
+    assert f"{path}: validate: expected %s in the command" in refused["msg"]
+    assert not path.parent.exists()
+
+
+def test_other_percent_signs_of_a_check_are_its_own(tmp_path: Path) -> None:
+    assert run_module(main, wanted(tmp_path, validate="test 5% != %s"))["changed"]
+
+
+def test_a_link_in_a_missing_directory_is_named(tmp_path: Path) -> None:
+    link = {"path": str(tmp_path / "away/link"), "target": "/nowhere"}
+    failed = run_module(main, {"links": [link]})
+    assert failed["msg"] == f"{link['path']}: No such file or directory"
+
+
+def test_permissions_are_those_of_what_a_link_leads_to(tmp_path: Path) -> None:
+    file, directory = tmp_path / "file", tmp_path / "directory"
+    file.write_text("x")
+    directory.mkdir()
+    for path in (file, directory):
+        path.chmod(0o700)
+        (tmp_path / f"to-{path.name}").symlink_to(path)
+    options = {
+        "directories": [{"path": str(tmp_path / "to-directory"), **ME}],
+        "files": [{"path": str(tmp_path / "to-file"), "content": "x", **ME}],
+    }
+    changed = run_module(main, options)
+    assert changed["paths"] == [str(tmp_path / "to-directory"), str(tmp_path / "to-file")]
+    assert stat.S_IMODE(file.stat().st_mode) == 0o644
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o755
+    assert not run_module(main, options)["changed"]
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

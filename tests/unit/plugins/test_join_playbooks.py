@@ -29,8 +29,13 @@ def tasks_of(path: Path) -> list[dict[str, Any]]:
     return found
 
 
-def test_nobody_becomes_another_user_on_the_controller(checkout: Path) -> None:
-    """The variable ansible_become, of all hosts of an inventory, goes before `become: false`."""
+def test_the_controller_is_itself_whatever_the_inventory_says(checkout: Path) -> None:
+    """Variables of an inventory, of all its hosts or of localhost, go before keywords."""
+    here = {
+        "ansible_become": False,
+        "ansible_connection": "local",
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+    }
     local = [
         (path.name, task)
         for path in sorted(checkout.glob("roles/*/tasks/*.yml"))
@@ -39,7 +44,7 @@ def test_nobody_becomes_another_user_on_the_controller(checkout: Path) -> None:
     ]
     assert local
     for name, task in local:
-        assert task.get("vars", {}).get("ansible_become") is False, f"{name}: {task['name']}"
+        assert task.get("vars") == here, f"{name}: {task['name']}"
 
 
 def test_tokens_are_not_shown(checkout: Path) -> None:
@@ -141,6 +146,32 @@ def test_each_host_says_why_it_got_no_token(mesh: Mesh) -> None:
         assert f"{host}: no join token: kubeconfig /nowhere/config: cannot be read" in said
 
 
+def test_the_controller_is_not_asked_the_way_to_itself(mesh: Mesh) -> None:
+    mesh.variables |= {"mesh_control_plane_type": "istiod", "mesh_kubeconfig": "/nowhere/config"}
+    mesh.groups["mesh_workloads"] = {"hosts": {"api-1": {}}}
+    mesh.groups["elsewhere"] = {"hosts": {"localhost": dict(NOBODY)}}
+    said = mesh({**role("agent", "token"), "hosts": "mesh_workloads"})
+    assert "api-1: no join token: kubeconfig /nowhere/config: cannot be read" in said
+
+
+def test_a_host_that_cannot_be_asked_does_not_keep_tokens_from_others(mesh: Mesh) -> None:
+    mesh.variables |= {"mesh_control_plane_type": "istiod", "mesh_kubeconfig": "/nowhere/config"}
+    broken = {"ansible_python_interpreter": "/nowhere/python"}
+    mesh.groups["mesh_workloads"] = {"hosts": {"api-1": {}, "api-2": broken}}
+    play = role("agent", "token")
+    stays = {"name": "Stay in the run", "ansible.builtin.debug": {"msg": "rescued"}}
+    block = {"name": "Join", "block": play["tasks"], "rescue": [stays]}
+    said = mesh({**play, "tasks": [block, {"name": "End", "ansible.builtin.fail": {}}]})
+    assert "api-1: no join token: kubeconfig /nowhere/config: cannot be read" in said
+
+
+def test_tokens_are_not_issued_in_the_background(mesh: Mesh) -> None:
+    mesh.groups["mesh_workloads"] = {"hosts": {"api-1": {}}}
+    bootstrap = {"name": "Issue", "hybrid.mesh.workload_bootstrap": {"hosts": []}, "async": 9}
+    said = mesh({"hosts": "mesh", "gather_facts": False, "tasks": [bootstrap]})
+    assert "does not support async" in said
+
+
 def test_a_control_plane_that_nobody_reaches_is_every_hosts_reason(mesh: Mesh) -> None:
     mesh.groups["mesh_control_plane"] = {"hosts": {"cp": dict(NOBODY)}}
     mesh.groups["mesh_workloads"] = {"hosts": {"api-1": {}, "api-2": {}}}
@@ -157,6 +188,20 @@ def test_each_host_that_leaves_says_that_its_entry_is_left(mesh: Mesh) -> None:
     for host, address in (("api-1", "10.0.0.1"), ("api-2", "10.0.0.2")):
         entry = f"default/api-{address}-network-1"
         assert f"{host}: its agent is stopped, and its WorkloadEntry {entry} is still in" in said
+    assert "kubeconfig /nowhere/config: cannot be read" in said
+
+
+def test_a_name_that_no_entry_has_keeps_no_other_host_back(mesh: Mesh) -> None:
+    mesh.variables |= {"mesh_control_plane_type": "istiod", "mesh_kubeconfig": "/nowhere/config"}
+    mesh.groups["mesh_workloads"] = {
+        "hosts": {
+            "api-1": {"mesh_address": "10.0.0.1"},
+            "api-2": {"mesh_address": "10.0.0.2", "mesh_namespace": "No_Namespace"},
+            "api-3": {"mesh_address": "10.0.0.3", "mesh_workload_group": "No Group"},
+        }
+    }
+    said = mesh(role("workload", "gone"))
+    assert "default/api-10.0.0.1-network-1 is still in" in said
     assert "kubeconfig /nowhere/config: cannot be read" in said
 
 

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+import websocket
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import dial, forward, survey
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.api import Api
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.connection import connect
@@ -133,7 +134,8 @@ def istiod(name: str, *, running: bool = True, **annotations: str) -> dict[str, 
 def clients(*places: tuple[str, str, str]) -> bytes:
     keys = ("NAMESPACE", "INSTANCE_IPS", "AUTO_REGISTER_GROUP")
     found = [{"metadata": dict(zip(keys, place, strict=True))} for place in places]
-    return json.dumps({"clients": [*found, {"metadata": {"NAMESPACE": "a-pod"}}]}).encode()
+    listed = [*found, {"metadata": {"NAMESPACE": "a-pod"}}]
+    return json.dumps({"totalClients": len(listed), "clients": listed}).encode()
 
 
 @pytest.mark.parametrize("cuts", [(), (3, 25, 41)])
@@ -174,6 +176,27 @@ def test_a_proxy_is_gone_through_as_by_other_requests(
     ((target, headers),) = cluster.asked
     assert target == "192.0.2.1:6443"
     assert ("Proxy-Authorization", f"Basic {base64.b64encode(b'ann:p@ss').decode()}") in headers
+
+
+def test_a_proxy_that_takes_tls_is_refused(api: Callable[..., Api]) -> None:
+    with pytest.raises(ClusterError, match=r"proxy: .* http:// alone, found https://p:") as caught:
+        ask(api(host="http://192.0.2.1:6443", proxy="https://ann:hidden@p"))
+    assert "hidden" not in str(caught.value)
+
+
+def test_a_refusal_has_no_body_in_an_older_package(
+    cluster: Any, api: Callable[..., Api], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        error = websocket.WebSocketBadStatusException("Handshake status 403", 403)
+        vars(error).pop("resp_body", None)
+        raise error
+
+    monkeypatch.setattr(websocket, "create_connection", refuse)
+    with pytest.raises(ClusterError, match="forbidden") as caught:
+        ask(api())
+    assert caught.value.status == 403
+    assert not cluster.asked
 
 
 FORBIDDEN = (
@@ -236,6 +259,11 @@ def test_every_istiod_that_runs_is_asked(cluster: Any, api: Callable[..., Api]) 
     [
         (data(answer(b"[]")), "istiod istio-system/two cannot be asked: expected istiod's list"),
         (data(answer(b'{"clients"')), "istiod istio-system/two cannot be asked: expected"),
+        (data(answer(b"{}")), "istiod istio-system/two cannot be asked: expected istiod's list"),
+        (
+            data(answer(b'{"totalClients":1}')),
+            r"two cannot be asked: .*1 of them, found 0",
+        ),
         ([b"\1gone"], "istiod istio-system/two cannot be asked: port 15014: no answer: gone"),
     ],
 )
@@ -246,6 +274,14 @@ def test_one_istiod_that_does_not_tell_is_named(
     cluster.pods = {"one": data(answer(clients())), "two": second}
     with pytest.raises(ClusterError, match=message):
         survey.connected_pods(api(), "istio-system")
+
+
+def test_an_istiod_that_nobody_is_connected_to_says_so(
+    cluster: Any, api: Callable[..., Api]
+) -> None:
+    cluster.listed = [istiod("one")]
+    cluster.pods = {"one": data(answer(b'{"totalClients":0}'))}
+    assert survey.connected_pods(api(), "istio-system") == frozenset()
 
 
 def test_a_namespace_without_istiods_proves_nothing(api: Callable[..., Api], cluster: Any) -> None:

@@ -98,11 +98,60 @@ def test_all_else_is_left_to_the_package(
             r"context x: client-key: cannot be read: No such .*/away\.pem",
         ),
         ({"tokenFile": "away"}, r"context x: tokenFile: cannot be read: No such file .*/away"),
+        ({"token": 4711}, "context x: token: expected text, found int$"),
+        ({"username": "u", "password": 4711}, "context x: password: expected text, found int$"),
     ],
 )
 def test_what_is_wrong_is_named(user: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match=said):
         kubeconfig.read(str(written(tmp_path, {}, user)), None)
+
+
+@pytest.mark.parametrize("user", [{"token": "t"}, {"username": "u", "password": "p"}])
+@pytest.mark.parametrize(
+    ("cluster", "said"),
+    [
+        (
+            {"insecure-skip-tls-verify": "false"},
+            "x: insecure-skip-tls-verify: expected true or false, found 'false'",
+        ),
+        ({"server": 123}, "context x: server: expected text, found int"),
+    ],
+)
+def test_what_is_wrong_with_a_cluster_is_named_whoever_reads_it(
+    cluster: dict[str, Any], user: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, cluster, user)
+    with pytest.raises(ClusterError, match=said):
+        kubeconfig.read(str(path), None)
+    with pytest.raises(ClusterError, match=said):
+        kubeconfig.read(yaml.safe_load(path.read_text()), None)
+
+
+@pytest.mark.parametrize("user", [{"tokenFile": "token"}, {"token": "t"}])
+def test_a_context_may_be_spread_over_files(user: dict[str, Any], tmp_path: Path) -> None:
+    content = yaml.safe_load(written(tmp_path, {}, user).read_text())
+    files = {"users": {"users": content.pop("users")}, "empty": None, "config": content}
+    for name, part in files.items():
+        (tmp_path / name).write_text("" if part is None else yaml.safe_dump(part))
+    joined = ":".join(str(tmp_path / name) for name in files)
+    found, _origin = kubeconfig.read(joined, None)
+    assert found.server == "https://c:6443/prefix"
+    assert found.authorization() == f"Bearer {'t' if 'token' in user else 'from-a-file'}"
+    with pytest.raises(ClusterError, match=r"there is no context 'y': expected one of x"):
+        kubeconfig.read(joined, "y")
+    with pytest.raises(ClusterError, match=r"it has the contexts none"):
+        kubeconfig.read(f"{tmp_path / 'users'}:{tmp_path / 'empty'}", None)
+
+
+def test_a_token_that_is_replaced_in_its_file_is_read_again(tmp_path: Path) -> None:
+    found, _origin = kubeconfig.read(str(written(tmp_path, {}, {"tokenFile": "token"})), None)
+    assert found.authorization() == "Bearer from-a-file"
+    (tmp_path / "token").write_text("a-later-one\n")
+    assert found.authorization() == "Bearer a-later-one"
+    (tmp_path / "token").unlink()
+    with pytest.raises(ClusterError, match="tokenFile: cannot be read"):
+        found.authorization()
 
 
 def test_without_the_package_tokens_still_work_and_the_rest_says_what_is_missing(

@@ -22,7 +22,6 @@ def entry(**changes: Any) -> Workload:
         "labels": {},
         "health": "unchecked",
         "connected_at": "2026-11-21T11:50:00.123456789Z",
-        "controller": "istiod-1",
     }
     return Workload(**{**values, **changes})
 

@@ -33,7 +33,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
 def action(monkeypatch: pytest.MonkeyPatch, execute: Any, **task: Any) -> Any:
     monkeypatch.setattr(workload_entry.ActionBase, "run", lambda *_arguments: {})
     found = workload_entry.ActionModule.__new__(workload_entry.ActionModule)
-    found._task = SimpleNamespace(**{"args": {"entries": []}, "async_val": 0, **task})
+    found._task = SimpleNamespace(**{"args": {"entries": []}, **task})
     found._connection = SimpleNamespace(transport=task.get("transport", "local"))
     found._execute_module = execute
     return found
@@ -64,7 +64,6 @@ def test_lines_are_shown_while_the_module_runs_and_the_file_goes(
     "task",
     [
         {"transport": "ssh"},
-        {"async_val": 60},
         {"args": {"entries": [], "progress_file": "/mine"}},
     ],
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,8 +16,10 @@ import pytest
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster import (
     connection,
     proxied,
+    proxies,
     wire,
 )
+from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.access import Access
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.errors import ClusterError
 from ansible_collections.hybrid.mesh.plugins.module_utils._cluster.wire import BrokenError, Direct
 
@@ -101,7 +104,13 @@ def test_a_connection_that_breaks_is_told_from_one_that_is_refused() -> None:
         direct("http://127.0.0.1:1").request("GET", "/", [])
 
 
-def test_connections_that_broke_while_nobody_used_them_are_found_at_once() -> None:
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+
+
+def test_connections_that_broke_while_nobody_used_them_are_made_anew_at_once() -> None:
     with serving() as server:
         wire = direct(f"http://127.0.0.1:{server.server_port}")
         threads = [
@@ -111,17 +120,14 @@ def test_connections_that_broke_while_nobody_used_them_are_found_at_once() -> No
             thread.start()
         for thread in threads:
             thread.join()
-        with pytest.raises(BrokenError):
-            wire.request("GET", "/", [])
         assert wire.request("GET", "/", []).status == 200
+        assert len(server.asked) == 3
         del wire
 
 
 def test_a_server_that_stays_silent_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     for part in (wire, proxied):
         monkeypatch.setattr(part, "ANSWER_SECONDS", 0.2)
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(0.5)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -134,45 +140,110 @@ def test_a_server_that_stays_silent_is_not_asked_again(monkeypatch: pytest.Monke
             listener.accept()
 
 
-def test_a_header_that_is_none_is_not_shown() -> None:
+def shown(error: BaseException) -> str:
+    """The error with all that caused it, as a traceback has it."""
+    return "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("host", ["http://192.0.2.1:1", "https://192.0.2.1:1"])
+@pytest.mark.parametrize("proxy", [True, False])
+def test_a_token_that_is_none_is_not_shown(host: str, proxy: bool) -> None:
+    with serving() as server:
+        url = f"http://127.0.0.1:{server.server_port}"
+        access = {"host": host, "proxy": url} if proxy else {"host": url}
+        api = connection.connect({**access, "api_key": "hidden\nline"})
+        with pytest.raises(ClusterError) as caught:
+            api.get("/x")
+        del api
+    assert "hidden" not in shown(caught.value)
+    if not (proxy and host.startswith("https")):  # that proxy lets nobody through
+        assert "holds characters that HTTP cannot carry" in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/a b", "/\u00e4"])
+def test_a_path_that_is_none_is_refused_at_once(path: str) -> None:
     with serving() as server:
         wire = direct(f"http://127.0.0.1:{server.server_port}")
-        with pytest.raises(OSError, match="characters that none can") as caught:
-            wire.request("GET", "/", [("Authorization", "Bearer hidden\nline")])
-    assert "hidden" not in str(caught.value)
+        with pytest.raises(OSError, match="the path holds characters that HTTP cannot carry"):
+            wire.request("GET", path, [])
+        assert not server.asked
+    with pytest.raises(OSError, match="a b"):
+        direct("http://a b:1").request("GET", "/", [])
 
 
 @pytest.mark.parametrize(
-    ("option", "variable", "no_proxy", "through"),
+    ("option", "variable", "host", "no_proxy", "through"),
     [
-        ("{proxy}", "", "", True),
-        ("", "{proxy}", "", True),
-        ("{proxy}", "", "other,localhost", False),
-        ("", "", "", False),
+        ("{proxy}", "", "http://192.0.2.1:1/", "", True),
+        ("{proxy}", "", "http://localhost:1", "", True),
+        ("", "{proxy}", "http://192.0.2.1:1", "", True),
+        ("", "{proxy}", "http://localhost:1", "", False),
+        ("", "{proxy}", "http://127.0.0.9:1", "", False),
+        ("{proxy}", "", "http://localhost:1", "other,localhost", False),
+        ("", "", "http://localhost:1", "", False),
     ],
 )
 def test_a_proxy_is_taken_from_the_option_or_the_environment(
-    option: str, variable: str, no_proxy: str, through: bool, monkeypatch: pytest.MonkeyPatch
+    option: str,
+    variable: str,
+    host: str,
+    no_proxy: str,
+    through: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with serving() as server:
         url = f"http://127.0.0.1:{server.server_port}"
-        for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-            monkeypatch.delenv(name)
         monkeypatch.setenv("http_proxy", variable.format(proxy=url))
-        params = {"host": "http://localhost:1", "proxy": option.format(proxy=url)}
+        params = {"host": host, "proxy": option.format(proxy=url)}
         more = {"no_proxy": no_proxy, "impersonate_user": "u"}
         api = connection.connect(
             {**params, **more, "proxy_headers": {"proxy_basic_auth": "a:b"}, "api_key": "t"}
         )
         if through:
             assert api.get("/x") == {}
-            assert server.asked[0][1] == "http://localhost:1/x"
+            assert server.asked[0][1] == f"{host.rstrip('/')}/x"
             assert server.asked[0][2]["Impersonate-User"] == "u"
             assert server.asked[0][2]["Proxy-Authorization"] == "Basic YTpi"
         else:
-            with pytest.raises(ClusterError, match=r"http://localhost:1: .* not answer"):
+            with pytest.raises(ClusterError, match=rf"{host}: .* not answer"):
                 api.get("/x")
             assert not server.asked
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "host", "meant"),
+    [
+        ("*", "https://c:6443", True),
+        ("10.0.0.0/8", "https://10.1.2.3:6443", True),
+        ("10.0.0.0/8, 11.0.0.0/8", "https://12.1.2.3:6443", False),
+        ("fd00::/8", "https://[fd00::1]:6443", True),
+        ("nonsense/8", "https://10.1.2.3:6443", False),
+        ("fd00:0::1", "https://[fd00::1]:6443", True),
+        ("[fd00::1]:6443", "https://[fd00::1]:6443", True),
+        ("Cluster.EXAMPLE", "https://api.cluster.example:6443", True),
+        (".cluster.example", "https://api.cluster.example", True),
+        ("*.cluster.example", "https://api.cluster.example", True),
+        ("ster.example", "https://api.cluster.example", False),
+        ("10.1.2.3:6443", "https://10.1.2.3:6443", True),
+        ("10.1.2.3:443", "https://10.1.2.3:6443", False),
+        ("cluster.example:443", "https://cluster.example", True),
+        ("", "https://c", False),
+    ],
+)
+def test_servers_that_no_proxy_leads_to(no_proxy: str, host: str, meant: bool) -> None:
+    access = Access(server=host, proxy="proxy:3128")
+    assert proxies.chosen(access, no_proxy) == ("" if meant else "http://proxy:3128")
+
+
+@pytest.mark.parametrize(("given", "sent"), [("", "Basic dTpwQA=="), ("a:b", "Basic YTpi")])
+def test_who_asks_a_proxy_may_be_in_its_url(given: str, sent: str) -> None:
+    with serving() as server:
+        proxy = f"http://u:p%40@127.0.0.1:{server.server_port}"
+        headers = {"proxy_basic_auth": given or None}
+        params = {"host": "http://192.0.2.1:1", "proxy": proxy, "proxy_headers": headers}
+        api = connection.connect(params)
+        assert api.get("/x") == {}
+        assert server.asked[0][2]["Proxy-Authorization"] == sent
 
 
 def test_a_proxy_that_is_none_is_named() -> None:
