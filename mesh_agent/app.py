@@ -6,11 +6,11 @@ from __future__ import annotations
 import asyncio
 import enum
 import gc
+import importlib
 import logging
 import random
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from mesh_agent.identity import keys
 from mesh_agent.identity.client import CertificateClient
@@ -24,11 +24,7 @@ from mesh_core import systemd
 from mesh_core.apart import Apart
 from mesh_core.clock import Clock, SystemClock
 from mesh_core.errors import MeshError
-from mesh_core.supervise import supervise
-
-if TYPE_CHECKING:
-    from mesh_agent.overview import Overview
-    from mesh_agent.services import Services
+from mesh_core.supervise import stop, supervise
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +62,16 @@ async def serve(
                 tasks.append(group.create_task(supervise(name, run, clock=clock), name=name))
 
         keep({"identity": identity.run})
-        make_services = await asyncio.to_thread(_load_services)
-        services = make_services(settings, paths, sockets, identity, endpoints, clock)
+        await asyncio.to_thread(importlib.import_module, "mesh_agent.services")
+        from mesh_agent.services import build as build_services
+
+        services = build_services(settings, paths, sockets, identity, endpoints, clock)
         await services.listen(sockets)
         keep(services.long_lived())
-        make_overview = await asyncio.to_thread(_load_overview)
-        overview = make_overview(settings, paths, services, clock)
+        await asyncio.to_thread(importlib.import_module, "mesh_agent.overview")
+        from mesh_agent.overview import build as build_overview
+
+        overview = build_overview(settings, paths, services, clock)
         keep(overview.long_lived())
         gc.freeze()  # what was loaded stays: collections need not look at it again
         gc.enable()
@@ -79,21 +79,8 @@ async def serve(
         tasks.append(group.create_task(tell(services.summary, clock)))
         outcome = await ended
         systemd.notify("STOPPING=1" if outcome is Outcome.STOPPED else "RELOADING=1")
-        for task in tasks:
-            task.cancel()
+        await stop(tasks, every=1.0)
     return outcome
-
-
-def _load_services() -> Callable[..., Services]:
-    from mesh_agent.services import build
-
-    return build
-
-
-def _load_overview() -> Callable[..., Overview]:
-    from mesh_agent.overview import build
-
-    return build
 
 
 def _identity(

@@ -51,10 +51,12 @@ def bootstrap(options: argparse.Namespace) -> int:
     import json
 
     from mesh_agent.envoy.bootstrap import bootstrap as make
+    from mesh_agent.redirect.facts import Host
     from mesh_agent.settings import load
     from mesh_core.files import write_atomic
 
-    text = json.dumps(make(load(options.config), _paths(options)), indent=1) + "\n"
+    made = make(load(options.config), _paths(options), has_ipv6=Host().can_ipv6())
+    text = json.dumps(made, indent=1) + "\n"
     try:
         write_atomic(options.output, text)
     except OSError as error:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ from typing import Any, Literal, TypeVar
 from mesh_core.errors import ConfigError
 
 T = TypeVar("T")
+
+_COMMENTS = re.compile(r"(?:#[^\n]*\n)*")
 
 
 def load_yaml(path: Path) -> object:
@@ -45,8 +48,11 @@ def load_yaml_documents(path: Path) -> list[object]:
 def yaml_documents(text: str, where: str) -> list[object]:
     """Return the documents of a YAML text; ConfigError names ``where`` and the line."""
     if is_like_json(text):
-        with contextlib.suppress(ValueError):
-            return [json.loads(_below_comments(text), object_pairs_hook=_mapping)]
+        with contextlib.suppress(
+            ValueError, RecursionError
+        ):  # the YAML library says what and where
+            below = text[_comments(text) :]
+            return [json.loads(below, object_pairs_hook=_mapping, parse_constant=_constant)]
     from mesh_core.yaml_text import documents  # 2 MB of a process that stays
 
     return documents(text, where)
@@ -57,13 +63,17 @@ def is_like_json(text: str) -> bool:
 
     Lines before it that begin with ``#`` are comments, as in all YAML.
     """
-    return _below_comments(text).startswith("{")
+    return text.startswith("{", _comments(text))
 
 
-def _below_comments(text: str) -> str:
-    while text.startswith("#"):
-        text = text.partition("\n")[2]
-    return text
+def _comments(text: str) -> int:
+    """Return where the comments before all else end."""
+    found = _COMMENTS.match(text)
+    return found.end() if found else 0
+
+
+def _constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _mapping(pairs: list[tuple[str, object]]) -> dict[str, object]:

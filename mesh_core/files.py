@@ -29,9 +29,15 @@ def write_directory(path: Path, files: Mapping[str, tuple[bytes | str, int]]) ->
     It is safe on disk on return, and in use only once somebody refers to it.
     """
     path.mkdir(mode=0o700)
-    for name, (data, mode) in files.items():
-        _write_new(path / name, data, mode)
-    _sync_directory(path)
+    try:
+        for name, (data, mode) in files.items():
+            _write_new(path / name, data, mode)
+        _sync_directory(path)
+    except BaseException:
+        import shutil  # seldom needed
+
+        shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def replace_link(link: Path, target: str) -> None:

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 10.0
 _CHUNK = 65536
+# Of an answer: Envoy's statistics are the largest.
+_MOST_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,10 @@ async def get(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Make one request over a unix socket or TCP; OSError or TimeoutError when it fails."""
+    """Make one request over a unix socket or TCP; OSError or TimeoutError when it fails.
+
+    Also when the answer has more than 64 MiB.
+    """
     async with asyncio.timeout(timeout):
         if unix is not None:
             reader, writer = await asyncio.open_unix_connection(str(unix))
@@ -147,6 +152,8 @@ async def _receive(connection: h11.Connection, reader: asyncio.StreamReader) -> 
             fields = {k.decode().lower(): v.decode("latin-1") for k, v in event.headers}
         elif isinstance(event, h11.Data):
             body += event.data
+            if len(body) > _MOST_BYTES:
+                raise ConnectionError(f"expected at most {_MOST_BYTES} bytes, found more")
         elif isinstance(event, (h11.EndOfMessage, h11.ConnectionClosed)):
             return Response(status, bytes(body), fields.get("content-type", ""), fields)
 

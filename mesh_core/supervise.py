@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Long-lived tasks: restarted with back-off, and their ends are never silent."""
+"""Long-lived tasks: restarted with back-off, stopped for sure, and their ends are never silent."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any
 
 from mesh_core.clock import Clock
 from mesh_core.errors import MeshError
@@ -49,3 +51,18 @@ async def supervise(
         if clock.monotonic() - began > HEALTHY_AFTER_SECONDS:
             waits = backoff(first, maximum)
         await clock.sleep(next(waits))
+
+
+async def stop(tasks: Sequence[asyncio.Task[Any]], *, every: float = 0.1) -> None:
+    """Cancel ``tasks`` and wait for their ends, whatever these are.
+
+    They are cancelled again every ``every`` seconds: a cancellation is lost when a library wakes
+    its task up in the same moment, by a cancellation that it turns into an error. Who waits for
+    tasks that stop others in turn gives them more time.
+    """
+    rest = set(tasks)
+    while rest:
+        for task in rest:
+            task.cancel()
+        _unused, rest = await asyncio.wait(rest, timeout=every)
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -36,4 +36,8 @@ def documents(text: str, where: str) -> list[object]:
         raise ConfigError(f"{where}{line}", f"not valid YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ConfigError(where, f"not valid YAML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(where, "is nested too deeply") from error
+    except ValueError as error:  # such as a number of very many digits
+        raise ConfigError(where, f"a value cannot be read: {error}") from error
     return [document for document in found if document is not None]

@@ -10,7 +10,8 @@ from typing import Any, Final, Literal
 from mesh_agent.adapt.views import TypedStruct
 
 HAS_IPV6: Final = "HYBRID_MESH_HAS_IPV6"
-"""In a node's metadata: the host has IPv6, so calls over it may be captured now or later."""
+"""In a node's metadata: the kernel has IPv6, with addresses or without any yet. So calls over it
+may be captured now or later."""
 
 _TYPED_STRUCTS: Final = frozenset({"udpa.type.v1.TypedStruct", "xds.type.v3.TypedStruct"})
 

@@ -13,7 +13,6 @@ After Istio's filter (envoyproxy/envoy, ``contrib/istio/filters/http/peer_metada
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,10 +22,10 @@ from google.protobuf.struct_pb2 import Struct
 
 from mesh_agent.adapt import words
 from mesh_agent.adapt.abilities import Abilities, Workload, wrapped
-from mesh_agent.adapt.program import ANSWER, TAKE
+from mesh_agent.adapt.program import program
 from mesh_agent.adapt.views import HeaderMutationFilter, LuaFilter, Packed, TypedStruct
 
-HEADERS: Final = ("x-envoy-peer-metadata-id", "x-envoy-peer-metadata")
+HEADERS: Final = (words.PEER_ID_HEADER, words.PEER_HEADER)
 CALLER: Final = f"%DYNAMIC_METADATA({words.METADATA}:peer)%"
 """The caller as istiod describes an endpoint, with its labels app and version behind; "-" if it did
 not say."""
@@ -88,12 +87,9 @@ def stand_in(workload: Workload, abilities: Abilities, wanted: Wanted) -> Any | 
 def _inbound(workload: Workload, wanted: Wanted) -> Any:
     """Return the Lua filter that takes the caller's metadata and answers with this host's."""
     told = "downstream_propagation" in wanted.methods
-    answer = "".join(
-        f"  headers:replace({json.dumps(name)}, {json.dumps(value)})\n"
-        for name, value in _own(workload, wanted.labels)
-    )
+    answer = _own(workload, wanted.labels) if told else ()
     found = LuaFilter()
-    found.default_source_code.inline_string = TAKE + (ANSWER % answer if told else "")
+    found.default_source_code.inline_string = program(answer)
     found.clear_route_cache.SetInParent()  # false: no route depends on these headers
     return found
 

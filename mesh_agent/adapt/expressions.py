@@ -15,26 +15,31 @@ from typing import Final
 _TOKEN: Final = re.compile(
     r"""\s*(?:
     (?P<text>"(?:[^"\\]|\\["\\'nrt])*"|'(?:[^'\\]|\\["\\'nrt])*')
-    |(?P<number>\d+(?:\.\d+)?u?)
+    |(?P<number>\d{1,18}(?!\d)(?:u|\.\d+)?)
     |(?P<name>[A-Za-z_]\w*)
     |(?P<sign>\|\||&&|[<>=!]=|[<>!?:.,()\[\]-])
     )""",
     re.VERBOSE | re.ASCII,
 )
-_PATTERN: Final = re.compile(r"(?!.*\(\?)[\w ./:^$*+?|()\[\]@,=&~-]*", re.ASCII)
+_PATTERN: Final = re.compile(r"(?!.*(?:\(\?|[*+?]\+|\[:))[\w ./:^$*+?|()\[\]@,=&~-]*", re.ASCII)
 _ROOTS: Final = frozenset(
     {
         *("request", "response", "source", "destination", "connection", "upstream"),
         *("metadata", "filter_state", "upstream_filter_state", "xds", "true", "false", "null"),
     }
 )
+_CONSTANTS: Final = frozenset({"true", "false", "null"})
 _FUNCTIONS: Final = {"size": 1}
 _METHODS: Final = {"contains": 1, "startsWith": 1, "endsWith": 1, "matches": 1, "size": 0}
 _COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">=", "in"})
 # What Istio's filters leave for each other.
 _PEERS: Final = re.compile(r"\b(?:down|up)stream_peer(?:_obj)?\b")
 _LONGEST: Final = 1000
+# Of 32 that Envoy's parser takes; it nests where the text has a chain.
 _DEEPEST: Final = 20
+# Envoy takes programs of 100 instructions: about one for each character, and the anchors.
+_LONGEST_PATTERN: Final = 90
+_MORE_OF_A_SET: Final = 7  # instructions for "." and "[^...]", which take characters of many bytes
 
 
 def refusal(expression: str) -> str:
@@ -65,7 +70,11 @@ def _tokens(text: str) -> Iterator[tuple[str, str]]:
 
 
 class _Reader:
-    """By recursive descent over (kind, text); ValueError."""
+    """By recursive descent over (kind, text); ValueError.
+
+    ``depth`` counts what is nested in Envoy's tree: brackets, and the links of chains such as
+    ``a.b.c`` and ``a == b == c``.
+    """
 
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self._tokens = [*tokens, ("end", "the end")]
@@ -79,27 +88,37 @@ class _Reader:
             raise ValueError("nested too deeply")
         self._binary(depth)
         if self._takes("?"):
-            self.expression(depth + 1)
+            self._binary(depth + 1)  # another "?" needs parentheses here
             self._need(":")
             self.expression(depth + 1)
 
     def _binary(self, depth: int) -> None:
-        """Which operator binds tighter is no question of whether the text can be read."""
+        """Read operands with binary operators between them.
+
+        Which of these binds tighter is no question of whether the text can be read.
+        """
         self._unary(depth)
         while self._text in {"||", "&&"} | _COMPARISONS and self._kind in ("sign", "name"):
+            depth += self._text in _COMPARISONS
             self._at += 1
             self._unary(depth)
 
     def _unary(self, depth: int) -> None:
-        while self._takes("!") or self._takes("-"):
+        sign = self._text  # CEL repeats the one or the other, and does not mix them
+        while sign in ("!", "-") and self._takes(sign):
             pass
         self._primary(depth)
         while True:
+            if depth > _DEEPEST:
+                raise ValueError("nested too deeply")
+            depth += 1
             if self._takes("["):
                 self.expression(depth + 1)
                 self._need("]")
             elif self._takes("."):
                 name = self._name()
+                if name in _CONSTANTS:
+                    raise ValueError(f"expected a field, found {name}")
                 if self._text == "(":
                     self._call(name, _METHODS, depth)
             else:
@@ -134,6 +153,9 @@ class _Reader:
         kind, text = self._tokens[self._at]
         if kind != "text" or not _PATTERN.fullmatch(text[1:-1]):
             raise ValueError(f"expected a simple pattern as text, found {text}")
+        sets = text.count(".") + text.count("[^")
+        if len(text) + _MORE_OF_A_SET * sets > _LONGEST_PATTERN:
+            raise ValueError(f"pattern {text}: too long for Envoy")
         try:
             re.compile(text[1:-1])
         except re.error as error:

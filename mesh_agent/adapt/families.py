@@ -13,8 +13,7 @@ from __future__ import annotations
 from typing import Final
 
 from mesh_agent.adapt.views import ClusterSource, ListenerAddresses
-from mesh_agent.redirect.ports import CAPTURE_PORTS
-from mesh_agent.redirect.render import ENVOY_SOURCE_IPV4, ENVOY_SOURCE_IPV6
+from mesh_agent.redirect.ports import CAPTURE_PORTS, ENVOY_SOURCE_IPV4, ENVOY_SOURCE_IPV6
 
 _ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - compared, not bound
 _ANY_IPV6: Final = "::"

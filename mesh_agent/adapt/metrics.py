@@ -23,9 +23,9 @@ Reporter = Literal["source", "destination"]
 # Names the logger, so that one is not added twice.
 LOGGER: Final = "hybrid.mesh.metrics"
 
-# A host that calls ever new names must not fill its memory with statistics.
-_MOST_COUNTERS: Final = 20_000
-_MOST_HISTOGRAMS: Final = 20_000
+# A host that calls ever new names must not fill its memory with statistics, nor may its callers:
+# they may invent names, and what they send costs most.
+_MOST: Final[Mapping[Reporter, int]] = {"source": 20_000, "destination": 2_000}
 _BYTES, _MILLISECONDS = 1, 3
 # Of envoy.data.accesslog.v3.AccessLogType.
 _CONNECTED, _ENDED = 1, 3
@@ -63,7 +63,7 @@ def http_loggers(
         if overrides.keeps(name):
             histogram = logs.histograms.add(unit=unit, value_format=value)
             _name(histogram.stat, name, labels, overrides)
-    return [_logger(logs)] if logs.counters or logs.histograms else []
+    return [_logger(logs, reporter)] if logs.counters or logs.histograms else []
 
 
 def tcp_loggers(workload: Workload, reporter: Reporter, overrides: Overrides) -> list[Any]:
@@ -88,9 +88,12 @@ def tcp_loggers(workload: Workload, reporter: Reporter, overrides: Overrides) ->
             words.CEL_FILTER,
             ExpressionFilter(expression=_NEVER_CONNECTED),
         )
-        found += [_logger(opened, _of_type(_CONNECTED)), _logger(opened, failed)]
+        found += [
+            _logger(opened, reporter, _of_type(_CONNECTED)),
+            _logger(opened, reporter, failed),
+        ]
     if closed.counters:
-        found.append(_logger(closed, _of_type(_ENDED)))
+        found.append(_logger(closed, reporter, _of_type(_ENDED)))
     return found
 
 
@@ -112,10 +115,11 @@ def _of_type(kind: int) -> Any:
     return result
 
 
-def _logger(logs: Any, when: Any = None) -> Any:
-    logs.stats_scope.sharing_name = LOGGER
-    logs.stats_scope.max_counters.value = _MOST_COUNTERS
-    logs.stats_scope.max_histograms.value = _MOST_HISTOGRAMS
+def _logger(logs: Any, reporter: Reporter, when: Any = None) -> Any:
+    # Each side has its own bound: callers must not use up what counts this host's own calls.
+    logs.stats_scope.sharing_name = f"{LOGGER}.{reporter}"
+    logs.stats_scope.max_counters.value = _MOST[reporter]
+    logs.stats_scope.max_histograms.value = _MOST[reporter]
     result = AccessLog(name=LOGGER, filter=when)
     words.fill(result.typed_config, words.STATS_LOG, logs)
     return result

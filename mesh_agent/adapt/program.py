@@ -4,16 +4,31 @@
 It makes of their metadata one label for each workload. With a label for each instance Envoy would
 fill with statistics: names of pods are new ones all the time. So it is decoded here, not at the
 scrape, once for each new caller. A caller may send anything: what is too long or no Struct is as
-good as nothing, and what no name can hold is left out. It leaves the label in the metadata of
-`mesh_agent.adapt.exchange`.
+good as nothing, and what no label of Kubernetes can hold is left out. It leaves the label in the
+metadata of `mesh_agent.adapt.exchange`.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
 from typing import Final
 
-TAKE: Final = """\
-local LONGEST, MOST = 4096, 200
+from mesh_agent.adapt import words
+
+
+def program(answer: Iterable[tuple[str, str]] = ()) -> str:
+    """Return the program; ``answer``: headers that tell callers who this host is."""
+    names = ", ".join(map(json.dumps, (words.METADATA, words.PEER_HEADER, words.PEER_ID_HEADER)))
+    lines = [
+        f"  headers:replace({json.dumps(name)}, {json.dumps(value)})\n" for name, value in answer
+    ]
+    answering = [_ANSWER, *lines, "end\n"] if lines else []
+    return "".join([f"local METADATA, PEER, PEER_ID = {names}\n", _TAKE, *answering])
+
+
+_TAKE: Final = """\
+local LONGEST, MOST = 2048, 50
 local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 local six = {}
 for i = 1, 64 do six[ALPHABET:byte(i)] = i - 1 end
@@ -80,7 +95,7 @@ local function struct(text)
 end
 
 local function name(text)
-  return text and #text <= 253 and text:match("^[%w._:/@-]+$") or ""
+  return text and #text <= 63 and text:match("^[%w._:/@-]+$") or ""
 end
 
 local function described(text)
@@ -112,17 +127,16 @@ end
 
 function envoy_on_request(handle)
   local headers = handle:headers()
-  local text = headers:get("x-envoy-peer-metadata")
+  local text = headers:get(PEER)
   if text then
-    handle:streamInfo():dynamicMetadata():set("hybrid.mesh", "peer", peer(text))
-    headers:remove("x-envoy-peer-metadata")
+    handle:streamInfo():dynamicMetadata():set(METADATA, "peer", peer(text))
+    headers:remove(PEER)
   end
-  headers:remove("x-envoy-peer-metadata-id")
+  headers:remove(PEER_ID)
 end
 """
-ANSWER: Final = """
+_ANSWER: Final = """
 function envoy_on_response(handle)
-  if not handle:streamInfo():dynamicMetadata():get("hybrid.mesh") then return end
+  if not handle:streamInfo():dynamicMetadata():get(METADATA) then return end
   local headers = handle:headers()
-%send
 """

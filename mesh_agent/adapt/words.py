@@ -45,6 +45,10 @@ MESH: Final = "istio"
 # Where the adapter keeps what it knows of a cluster, for filters and loggers to read.
 METADATA: Final = "hybrid.mesh"
 
+# Headers in which peers say who they are: the node's id, and the metadata.
+PEER_ID_HEADER: Final = "x-envoy-peer-metadata-id"
+PEER_HEADER: Final = "x-envoy-peer-metadata"
+
 
 def fill(config: Any, kind: str, message: Any) -> None:
     """Put a message into an Any under Envoy's name for its type; maps in the order of keys."""

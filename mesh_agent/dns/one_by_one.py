@@ -28,7 +28,7 @@ class OneByOne:
         while len(queries) < AT_ONCE:
             try:
                 query, client = self._socket.recvfrom(MAXIMUM_BYTES)
-            except BlockingIOError:
+            except OSError:  # nothing more, or an error that is gone now: first what was read
                 if queries:
                     break
                 raise

@@ -13,7 +13,6 @@ from typing import Any
 
 from mesh_agent.envoy.node import PROMETHEUS_PORT, STATUS_PORT, node
 from mesh_agent.envoy.stats import stats_config
-from mesh_agent.redirect.facts import Host
 from mesh_agent.settings import AgentSettings, Paths
 
 _TYPES = "type.googleapis.com/envoy"
@@ -22,15 +21,11 @@ _ADMIN_MODE = 0o660
 _UNLIMITED = 2**31 - 1
 
 
-def bootstrap(
-    settings: AgentSettings, paths: Paths, *, has_ipv6: bool | None = None
-) -> dict[str, Any]:
+def bootstrap(settings: AgentSettings, paths: Paths, *, has_ipv6: bool) -> dict[str, Any]:
     """Return Envoy's bootstrap (envoy.config.bootstrap.v3.Bootstrap as JSON data).
 
-    ``has_ipv6``: whether the host has IPv6 addresses; None: look.
+    ``has_ipv6``: whether the host's kernel has IPv6.
     """
-    if has_ipv6 is None:
-        has_ipv6 = Host().has_ipv6()
     wildcards = _wildcards(settings.workload.addresses)
     status = settings.status.local
     return {

@@ -25,7 +25,7 @@ _LOCALITY_LABELS = ("topology.istio.io/locality", "istio-locality")
 def node(settings: AgentSettings, *, has_ipv6: bool) -> dict[str, Any]:
     """Return the ``node`` of the bootstrap: id, cluster, locality, metadata.
 
-    ``has_ipv6``: whether the host has IPv6 addresses.
+    ``has_ipv6``: whether the host's kernel has IPv6.
     """
     workload = settings.workload
     kind = "router" if settings.profile == "gateway" else "sidecar"
@@ -64,7 +64,7 @@ def _metadata(
     if settings.profile != "gateway":
         captured = settings.redirect.mode == "transparent"
         metadata["INTERCEPTION_MODE"] = "REDIRECT" if captured else "NONE"
-        if has_ipv6:  # captured or not: that may change while Envoy runs
+        if has_ipv6:  # with addresses, captured or not: that may change while Envoy runs
             metadata[HAS_IPV6] = True
     if workload.group:
         metadata["AUTO_REGISTER_GROUP"] = workload.group

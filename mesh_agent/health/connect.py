@@ -13,12 +13,9 @@ import ipaddress
 import os
 import socket
 from collections.abc import Collection
-from typing import Final
 
 from mesh_agent.health.result import Unhealthy
-
-SOURCE_IPV4: Final = "127.0.0.6"
-SOURCE_IPV6: Final = "::6"
+from mesh_agent.redirect.ports import ENVOY_SOURCE_IPV4, ENVOY_SOURCE_IPV6
 
 
 async def connect(host: str, port: int, own_addresses: Collection[str]) -> socket.socket:
@@ -65,7 +62,8 @@ def _parse(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None
 
 def _bind(sock: socket.socket, family: int) -> None:
     try:
-        sock.bind((SOURCE_IPV6 if family == socket.AF_INET6 else SOURCE_IPV4, 0))
+        source = ENVOY_SOURCE_IPV6 if family == socket.AF_INET6 else ENVOY_SOURCE_IPV4
+        sock.bind((source, 0))
     except OSError as error:
         # Without redirection of IPv6 nobody has given ::6 to this host, and nobody needs it.
         if error.errno != errno.EADDRNOTAVAIL:

@@ -28,7 +28,7 @@ class HealthStatus:
 
 
 class HealthService:
-    """Calls ``on_change`` with each report; ``last`` is for streams that begin later."""
+    """Calls ``on_change`` with each report."""
 
     def __init__(
         self,
@@ -54,11 +54,6 @@ class HealthService:
         self._message = ""
         if settings.probe and probe is None:
             self._probe = make_probe(settings.probe, addresses)
-
-    @property
-    def last(self) -> HealthReport | None:
-        """The last report, or None before there was one."""
-        return self._last
 
     def status(self) -> HealthStatus:
         """Return what there is to tell."""

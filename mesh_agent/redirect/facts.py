@@ -61,6 +61,13 @@ class Host:
         """Whether this host has IPv6 addresses, if only on loopback."""
         return bool(_read(self.root / "proc/net/if_inet6").strip())
 
+    def can_ipv6(self) -> bool:
+        """Whether the kernel has IPv6, so that addresses may come at any time.
+
+        A program can listen to them before they are there, also where sysctl keeps them away.
+        """
+        return (self.root / "proc/net/if_inet6").exists()
+
     def _nameservers(self) -> tuple[str, ...]:
         found = parse_resolv_conf(_read(self.root / "etc/resolv.conf")).upstreams()
         return tuple(server.address for server in found if _ADDRESS.fullmatch(server.address))

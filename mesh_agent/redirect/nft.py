@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mesh_agent.redirect.render import ENVOY_SOURCE_IPV6, FAMILY, TABLE
+from mesh_agent.redirect.ports import ENVOY_SOURCE_IPV6
+from mesh_agent.redirect.render import FAMILY, TABLE
 from mesh_core.errors import MeshError
 
 Run = Callable[[Sequence[str], str], "Outcome"]
@@ -94,7 +95,8 @@ class Nftables:
         self._expect(
             command,
             "",
-            f"could not add {_SOURCE} to lo; if this host has no IPv6, set redirect.ipv6 to false",
+            f"could not add {ENVOY_SOURCE_IPV6} to lo: enable IPv6 there "
+            "(net.ipv6.conf.lo.disable_ipv6), or set redirect.ipv6 to false",
         )
 
     def remove_source_address(self) -> None:

@@ -22,16 +22,19 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mesh_agent.redirect.plan import Inbound, Names, Outbound, Plan
-from mesh_agent.redirect.ports import CAPTURE_PORTS, DNS_PORT, INBOUND_PORT, OUTBOUND_PORT
+from mesh_agent.redirect.ports import (
+    CAPTURE_PORTS,
+    DNS_PORT,
+    ENVOY_SOURCE_IPV4,
+    ENVOY_SOURCE_IPV6,
+    INBOUND_PORT,
+    OUTBOUND_PORT,
+)
 
 FAMILY: Final = "inet"
 TABLE: Final = "hybrid_mesh"
 TAG: Final = "plan_"
 """An empty chain of this name and the plan's fingerprint tells which plan a table is of."""
-
-ENVOY_SOURCE_IPV4: Final = "127.0.0.6"
-ENVOY_SOURCE_IPV6: Final = "::6"
-"""Where Envoy's connections to the application and the agent's probes come from."""
 
 REMOVAL: Final = f"add table {FAMILY} {TABLE}\ndelete table {FAMILY} {TABLE}\n"
 """Takes the table away, and is no error without one."""

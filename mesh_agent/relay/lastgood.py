@@ -8,8 +8,8 @@ are private, because a gateway's secrets may come this way.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,6 @@ class LastGood:
         self._kept: dict[str, dict[str, tuple[str, bytes]]] = {}
         self._changed: set[str] = set()
         self._wake = asyncio.Event()
-        self._writing = threading.Lock()
 
     def load(self) -> None:
         """Read what was kept; a file that cannot be used is reported and left out."""
@@ -84,7 +83,14 @@ class LastGood:
             await self._wake.wait()
             await clock.sleep(SETTLE_SECONDS)
             self._wake.clear()
-            await asyncio.to_thread(self._write, self._settle(held))
+            writing = asyncio.ensure_future(asyncio.to_thread(self._write, self._settle(held)))
+            try:
+                await asyncio.shield(writing)
+            except asyncio.CancelledError:
+                while not writing.done():  # the last write comes after this one
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await asyncio.shield(writing)
+                raise
 
     def save(self, held: Callable[[str], Collection[str] | None]) -> None:
         """Write what changed, now.
@@ -109,10 +115,9 @@ class LastGood:
         return files
 
     def _write(self, files: Mapping[Path, bytes]) -> None:
-        with self._writing:  # a write that began before the end is done before the last one
-            for path, content in files.items():
-                try:
-                    self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    write_atomic(path, content, 0o600)
-                except OSError as error:
-                    log.warning("%s: the last good configuration was not kept: %s", path, error)
+        for path, content in files.items():
+            try:
+                self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                write_atomic(path, content, 0o600)
+            except OSError as error:
+                log.warning("%s: the last good configuration was not kept: %s", path, error)

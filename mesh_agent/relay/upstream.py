@@ -22,6 +22,7 @@ from mesh_agent.relay.dialect import Delta, Sotw
 from mesh_agent.relay.world import World
 from mesh_core.clock import Clock
 from mesh_core.errors import MeshError
+from mesh_core.supervise import stop
 from mesh_core.wire import rpc
 
 # A large mesh's first answer may take a while; who has configuration already can wait for it.
@@ -257,6 +258,4 @@ async def first_of(*awaitables: Coroutine[Any, Any, object]) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stop(tasks)

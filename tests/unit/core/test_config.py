@@ -142,3 +142,25 @@ def test_streams_of_documents(tmp_path: Path) -> None:
     assert load_yaml_documents(path) == [{"a": 1}, {"b": 2}]
     with pytest.raises(ConfigError, match="expected one document, found 2"):
         load_yaml(path)
+
+
+@pytest.mark.parametrize("name", ["NaN", "Infinity", "-Infinity"])
+def test_what_only_python_takes_for_json_is_no_number(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(f'{{"name": "a", "weight": {name}}}')
+    with pytest.raises(ConfigError, match=f"weight: expected a number, found '{name}'"):
+        parse(Server, load_yaml(path), "x")
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [("[" * 5000 + "]" * 5000, "is nested too deeply"), ("9" * 5000, "a value cannot be read: ")],
+)
+@pytest.mark.parametrize("form", ['{{"a": {}}}', "a: {}"])
+def test_what_nothing_reads_is_an_error_of_its_file(
+    tmp_path: Path, form: str, value: str, problem: str
+) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(form.format(value))
+    with pytest.raises(ConfigError, match=rf"x\.yaml: {problem}"):
+        load_yaml(path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import os
 import re
@@ -12,12 +13,13 @@ from pathlib import Path
 import pytest
 from grpclib.client import Channel
 from grpclib.exceptions import GRPCError, StreamTerminatedError
+from grpclib.utils import Wrapper
 
-from mesh_core import systemd
+from mesh_core import http, systemd
 from mesh_core.errors import MeshError
 from mesh_core.files import replace_link, write_atomic, write_directory
 from mesh_core.http import HttpServer, Request, Response, get
-from mesh_core.supervise import backoff, supervise
+from mesh_core.supervise import backoff, stop, supervise
 from mesh_core.wire import rpc
 from mesh_core.wire.messages import NameTable
 from mesh_core.wire.types import CREATE_CERTIFICATE, LISTENER, short
@@ -42,6 +44,12 @@ def test_a_directory_is_private_and_its_files_have_their_modes(tmp_path: Path) -
     assert found == {"key": ("one", 0o600), "about": ("two", 0o644)}
     with pytest.raises(FileExistsError):
         write_directory(path, {})
+
+
+def test_nothing_stays_of_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        write_directory(tmp_path / "7", {"key": (b"one", 0o600), "no/such/place": (b"", 0o600)})
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_link_is_moved_in_one_step(tmp_path: Path) -> None:
@@ -91,6 +99,38 @@ async def test_a_failing_task_is_started_again(caplog: pytest.LogCaptureFixture)
     assert runs == 3
     assert "sds: no such file" in caplog.text
     assert "ValueError: a defect" in caplog.text
+
+
+async def test_a_task_is_stopped_that_loses_a_cancellation() -> None:
+    """A connection is lost in the moment of the cancellation: grpclib makes an error of both."""
+    connection = Wrapper()
+
+    async def follow() -> None:
+        while True:
+            try:
+                with rpc.awake(), connection:
+                    await asyncio.get_running_loop().create_future()
+            except StreamTerminatedError:
+                await asyncio.sleep(30)
+
+    task = asyncio.create_task(follow())
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(stop([task], every=0.01))
+    await asyncio.sleep(0)
+    connection.cancel(StreamTerminatedError("lost"))
+    async with asyncio.timeout(5):
+        await stopping
+    assert task.cancelled()
+
+
+async def test_tasks_that_ended_are_stopped() -> None:
+    async def fail() -> None:
+        raise ValueError("a defect")
+
+    task = asyncio.create_task(fail())
+    await asyncio.wait([task])
+    await stop([task])
+    await stop([])
 
 
 def test_notify_reaches_the_manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,6 +191,21 @@ async def test_http_there_and_back(tmp_path: Path) -> None:
         await on_unix.start(sock=listening)
         assert (await get("/x", unix=tmp_path / "s")).body == b"GET /x "
         await on_unix.close()
+
+
+async def test_an_answer_without_end_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            while True:
+                writer.write(b"x" * 4096)
+                await writer.drain()
+
+    monkeypatch.setattr(http, "_MOST_BYTES", 100_000)
+    server = await asyncio.start_server(endless, "127.0.0.1", 0)
+    with pytest.raises(ConnectionError, match="expected at most 100000 bytes"):
+        await get("/", port=server.sockets[0].getsockname()[1])
+    server.close()
 
 
 async def test_grpc_streams_and_calls_carry_bytes(tmp_path: Path) -> None:

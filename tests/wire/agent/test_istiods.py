@@ -19,7 +19,7 @@ from grpclib.exceptions import GRPCError
 
 from lab.cluster import ApiServer, Istiod
 from mesh_agent.adapt.views import Named
-from mesh_agent.envoy.bootstrap import bootstrap
+from mesh_agent.envoy.node import node
 from mesh_agent.identity.client import CertificateClient
 from mesh_agent.identity.settings import Endpoint
 from mesh_agent.relay.upstream import (
@@ -73,10 +73,10 @@ def as_host(settings: AgentSettings, number: int) -> AgentSettings:
     return replace(settings, workload=workload)
 
 
-def first_request(settings: AgentSettings, paths: Paths) -> bytes:
+def first_request(settings: AgentSettings) -> bytes:
     """What Envoy begins with."""
     request = discovery_pb2.DeltaDiscoveryRequest(type_url=types.CLUSTER)
-    json_format.ParseDict(bootstrap(settings, paths)["node"], request.node)
+    json_format.ParseDict(node(settings, has_ipv6=False), request.node)
     return request.SerializeToString()
 
 
@@ -86,7 +86,7 @@ async def clusters(settings: AgentSettings, paths: Paths) -> AsyncGenerator[set[
         rpc.unix_channel(paths.xds_socket) as channel,
         rpc.open_stream(channel, types.ADS_DELTA) as stream,
     ):
-        await stream.send_message(first_request(settings, paths))
+        await stream.send_message(first_request(settings))
         held: set[str] = set()
         try:
             while True:
@@ -106,7 +106,7 @@ async def clusters(settings: AgentSettings, paths: Paths) -> AsyncGenerator[set[
 async def worlds(settings: AgentSettings, paths: Paths) -> AsyncGenerator[set[str], None]:
     """The same of an Envoy that asks for the state of the world, and begins anew when it must."""
     request = discovery_pb2.DiscoveryRequest(type_url=types.CLUSTER)
-    json_format.ParseDict(bootstrap(settings, paths)["node"], request.node)
+    json_format.ParseDict(node(settings, has_ipv6=False), request.node)
     while True:
         with suppress(GRPCError):
             async with (
@@ -263,7 +263,7 @@ async def test_thirty_hosts_join_an_istiod_that_takes_few_at_a_time(
 
             async def tell(news: News) -> None:
                 if isinstance(news, Opened):
-                    news.upstream.send(first_request(as_host(settings, number), paths))
+                    news.upstream.send(first_request(as_host(settings, number)))
                 elif isinstance(news, Received):
                     joined.set()
 

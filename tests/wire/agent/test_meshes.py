@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
-from mesh_agent.envoy.bootstrap import bootstrap
+from mesh_agent.envoy.node import node
 from mesh_agent.health.settings import HealthSettings, ReadinessProbe, TcpSocket
 from mesh_agent.health.state import HealthReport
 from mesh_agent.identity.model import IdentityState
@@ -54,8 +54,7 @@ async def test_a_host_joins_serves_and_leaves(
             await until(envoy.admin.live, 15)
             assert cluster_in(mesh) in await envoy.names("clusters")
             assert "virtualInbound" in await envoy.names("listeners")
-            await until(lambda: host.tables)
-            assert name_in(mesh) in messages.NameTable.FromString(host.tables[-1]).table
+            await until(lambda: _knows(host.tables, name_in(mesh)))
             assert host.relay.record.refusals == ()
             assert not settings.identity.token.exists()
             assert (await mesh.entries())[address] is not True  # nothing was reported yet
@@ -259,6 +258,11 @@ def a_filter_that_nobody_has() -> dict[str, Any]:
     }
 
 
+def _knows(tables: list[bytes], name: str) -> bool:
+    """Whether the newest table has the name; a control plane's first one may be without it."""
+    return bool(tables) and name in messages.NameTable.FromString(tables[-1]).table
+
+
 async def test_a_stream_of_the_state_of_the_world_is_carried(
     mesh: Mesh, paths: Paths, tmp_path: Path
 ) -> None:
@@ -271,15 +275,14 @@ async def test_a_stream_of_the_state_of_the_world_is_carried(
             rpc.open_stream(channel, types.ADS_STREAM) as stream,
         ):
             request = discovery_pb2.DiscoveryRequest(type_url=types.LISTENER)
-            json_format.ParseDict(bootstrap(settings, paths)["node"], request.node)
+            json_format.ParseDict(node(settings, has_ipv6=False), request.node)
             await stream.send_message(request.SerializeToString())
             response = discovery_pb2.DiscoveryResponse.FromString(
                 await stream.recv_message() or b""
             )
             assert response.type_url == types.LISTENER
             assert len(response.resources) > 1
-            await until(lambda: host.tables)
-            assert name_in(mesh) in messages.NameTable.FromString(host.tables[-1]).table
+            await until(lambda: _knows(host.tables, name_in(mesh)))
             refusal = discovery_pb2.DiscoveryRequest(
                 type_url=types.LISTENER, response_nonce=response.nonce
             )

@@ -17,7 +17,7 @@ from google.protobuf import json_format
 from grpclib.client import Channel
 
 from lab.cluster import ApiServer, Istiod
-from mesh_agent.envoy.bootstrap import bootstrap
+from mesh_agent.envoy.node import node
 from mesh_agent.health.settings import HealthSettings, ReadinessProbe, TcpSocket
 from mesh_agent.health.state import HealthReport
 from mesh_agent.settings import AgentSettings, Paths
@@ -290,7 +290,7 @@ async def take_a_stream(istiod: Istiod, settings: AgentSettings, paths: Paths) -
     channel = Channel(host, int(port), codec=rpc.RawCodec())
     async with rpc.open_stream(channel, types.ADS_DELTA) as stream:
         request = discovery_pb2.DeltaDiscoveryRequest(type_url=types.CLUSTER)
-        json_format.ParseDict(bootstrap(settings, paths)["node"], request.node)
+        json_format.ParseDict(node(settings, has_ipv6=False), request.node)
         del request.node.metadata.fields["AUTO_REGISTER_GROUP"]
         await stream.send_message(request.SerializeToString())
         assert await stream.recv_message()

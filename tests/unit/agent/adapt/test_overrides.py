@@ -75,6 +75,26 @@ def test_all_labels_can_be_taken_away_from_one_metric() -> None:
     assert scraped(changed, "istio_request_bytes") == scraped(Overrides(), "istio_request_bytes")
 
 
+def test_callers_that_invent_names_leave_room_for_what_the_host_calls() -> None:
+    scopes = {}
+    for reporter in ("source", "destination"):
+        loggers = [
+            *http_loggers(WORKLOAD, reporter, Overrides(), caller=True),
+            *tcp_loggers(WORKLOAD, reporter, Overrides()),
+        ]
+        (scopes[reporter],) = {
+            (
+                scope.sharing_name,
+                scope.max_counters.value,
+                scope.max_histograms.value,
+            )
+            for logger in loggers
+            for scope in [StatsLog.FromString(logger.typed_config.value).stats_scope]
+        }
+    assert scopes["source"] == ("hybrid.mesh.metrics.source", 20_000, 20_000)
+    assert scopes["destination"] == ("hybrid.mesh.metrics.destination", 2_000, 2_000)
+
+
 def test_what_nothing_is_told_from_costs_envoy_nothing() -> None:
     changed = overrides({"tags_to_remove": ["response_flags", "source_app"]})
     (logger,) = http_loggers(WORKLOAD, "source", changed, caller=False)
@@ -135,6 +155,13 @@ GOOD = [
     "(xds.cluster_name == 'x') ? 'a' : (true ? 'b' : 'c')",
     "filter_state['io.istio.peer_principal']",
     " request.host ",
+    "999999999999999999 > 1.5 && 3u < 4u",
+    "true ? (false ? 'a' : 'b') : 'c'",
+    "false ? 'a' : true ? 'b' : 'c'",
+    "!!true || --1 == 1",
+    "request" + ".a" * 19,
+    "request.path.matches('[^/]+/(.*|a*)?x-[a-z0-9]+$')",
+    f"request.path.matches('{'a' * 88}')",
 ]
 BAD = [
     "",
@@ -161,6 +188,22 @@ BAD = [
     "(" * 30 + "true" + ")" * 30,
     "request.path.contains()",
     "{'a': 1}",
+    "1.5u > 1.0",
+    "99999999999999999999 > 1",
+    "99999999999999999999u > 1u",
+    "true ? false ? 'a' : 'b' : 'c'",
+    "!-size(request.path) == 1",
+    "-!true",
+    "request.true",
+    "request.null",
+    "request" + ".a" * 32,
+    "true" + " == true" * 32,
+    "request.path.matches('a++')",
+    "request.path.matches('a*+')",
+    "request.path.matches('[[:foo:]]')",
+    f"request.path.matches('{'a' * 100}')",
+    "request.path.matches('a.b.c.d.e.f.g.h.i.j.k')",
+    f"request.path.matches('{'[^/]' * 10}')",
 ]
 
 

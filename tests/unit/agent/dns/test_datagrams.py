@@ -140,3 +140,24 @@ def test_one_by_one_does_the_same(server: socket.socket, clients: list[socket.so
         clients[0].send(b"%d" % number)
     assert len(datagrams.look()) == AT_ONCE
     assert datagrams.look() == [b"%d" % AT_ONCE]
+
+
+class Failing:
+    """A socket with one datagram and then an error, as of an earlier reply to nobody."""
+
+    def __init__(self) -> None:
+        self._answers: list[bytes | OSError] = [b"one", ConnectionRefusedError(), b"two"]
+
+    def recvfrom(self, _: int) -> tuple[bytes, tuple[str, int]]:
+        answer = self._answers.pop(0) if self._answers else BlockingIOError()
+        if isinstance(answer, OSError):
+            raise answer
+        return answer, ("127.0.0.1", 1)
+
+
+def test_one_by_one_what_was_read_is_not_lost_to_an_error() -> None:
+    datagrams = OneByOne(Failing())  # type: ignore[arg-type]
+    assert datagrams.look() == [b"one"]
+    assert datagrams.look() == [b"two"]
+    with pytest.raises(BlockingIOError):
+        datagrams.look()

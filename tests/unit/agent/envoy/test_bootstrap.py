@@ -105,7 +105,7 @@ def test_a_gateway_is_a_router_that_is_not_registered() -> None:
 
 def test_it_speaks_to_the_agent_over_its_sockets_and_status_port() -> None:
     settings = replace(API, status=StatusSettings(port=16000))
-    found = bootstrap(settings, Paths(run=Path("/somewhere")))
+    found = bootstrap(settings, Paths(run=Path("/somewhere")), has_ipv6=False)
     clusters = {
         each["name"]: each["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]
         for each in found["static_resources"]["clusters"]
@@ -134,7 +134,7 @@ def test_its_own_listeners_are_on_the_families_that_the_host_has(
     addresses: tuple[str, ...], expected: list[str]
 ) -> None:
     settings = replace(API, workload=replace(API.workload, addresses=addresses))
-    for listener in bootstrap(settings, Paths())["static_resources"]["listeners"]:
+    for listener in bootstrap(settings, Paths(), has_ipv6=True)["static_resources"]["listeners"]:
         found = [listener["address"], *(a["address"] for a in listener["additional_addresses"])]
         assert [each["socket_address"]["address"] for each in found] == expected
 
@@ -145,7 +145,7 @@ def test_envoy_takes_it_without_a_warning(
     settings: AgentSettings, envoy_binary: Path, tmp_path: Path
 ) -> None:
     path = tmp_path / "bootstrap.json"
-    path.write_text(json.dumps(bootstrap(settings, Paths())))
+    path.write_text(json.dumps(bootstrap(settings, Paths(), has_ipv6=True)))
     command = [envoy_binary, "--mode", "validate", "-c", path, "-l", "warning"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr

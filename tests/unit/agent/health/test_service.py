@@ -101,7 +101,6 @@ async def test_delay_period_and_reports_on_change() -> None:
         assert lab.service.status() == HealthStatus("healthy", "down")
         await lab.clock.step()
         assert lab.reports[1:] == [HealthReport(False, "still")]
-        assert lab.service.last == HealthReport(False, "still")
         assert lab.service.status() == HealthStatus("unhealthy", "still")
         await lab.clock.step()
         assert lab.reports[2:] == [HealthReport(True)]
@@ -169,7 +168,7 @@ async def test_a_listener_that_fails_stops_nothing() -> None:
         lab.service._on_change = fail
         for _ in range(4):
             await lab.clock.step()
-        assert lab.service.last == HealthReport(False, "x")
+        assert lab.service.status() == HealthStatus("unhealthy", "x")
 
 
 async def test_run_again_it_reports_only_what_changed() -> None:
@@ -187,7 +186,6 @@ async def test_without_a_probe_nothing_is_reported() -> None:
     await asyncio.sleep(0)
     assert not task.done()
     assert service.status() == HealthStatus("off")
-    assert service.last is None
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task

@@ -238,3 +238,19 @@ def test_facts_of_a_bare_host(tmp_path: Path) -> None:
     assert facts.ssh_ports == ()
     assert facts.bridges == ()
     assert not facts.ipv6
+
+
+@pytest.mark.parametrize("content", [None, "", "0001 01 80 10 80       lo\n"])
+def test_a_kernel_can_ipv6_before_there_are_addresses(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "proc/net").mkdir(parents=True)
+        (tmp_path / "proc/net/if_inet6").write_text(content)
+    assert Host(tmp_path).can_ipv6() is (content is not None)
+    assert Host(tmp_path).has_ipv6() is bool(content)
+
+
+def test_ipv6_that_is_off_on_loopback_is_told(programs: Programs) -> None:
+    programs.fails["ip -6 address replace"] = "RTNETLINK answers: Permission denied\n"
+    expected = r"add ::6 to lo: enable IPv6 there \(net\.ipv6\.conf\.lo\.disable_ipv6\), or set "
+    with pytest.raises(MeshError, match=expected):
+        Nftables(programs).add_source_address()

@@ -3,15 +3,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mesh_agent.relay import local
+from mesh_agent.relay import lastgood, local
 from mesh_agent.relay.lastgood import LastGood
 from mesh_agent.relay.subscriptions import Subscription, Subscriptions
+from mesh_core.files import write_atomic
 from mesh_core.wire import discovery as discovery_pb2
 from mesh_core.wire import types
 from tests.wire.agent.support.clock import StepClock
@@ -89,6 +91,32 @@ async def test_changes_are_written_when_they_have_settled(tmp_path: Path) -> Non
     assert clock.passed == 1
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_last_write_comes_after_one_that_is_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cancelled in the midst of a write, and again: that is over before `run` is."""
+    began, go_on = threading.Event(), threading.Event()
+
+    def slowly(path: Path, content: bytes, mode: int) -> None:
+        began.set()
+        assert go_on.wait(10)
+        write_atomic(path, content, mode)
+
+    store = LastGood(tmp_path)
+    monkeypatch.setattr(lastgood, "write_atomic", slowly)
+    task = asyncio.create_task(store.run(everything, StepClock()))
+    store.commit(types.CLUSTER, resources(a="1"), [])
+    assert await asyncio.to_thread(began.wait, 10)
+    for _ in range(2):
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.02)
+        assert not task.done()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (tmp_path / "Cluster.pb").exists()
 
 
 def kept(tmp_path: Path) -> LastGood:

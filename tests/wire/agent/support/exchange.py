@@ -38,6 +38,7 @@ async def check_exchange(namespace: str, serving: Envoy) -> None:
     )
     said = base64.b64encode(pod.SerializeToString(deterministic=True)).decode()
     pod["WORKLOAD_NAME"], pod["CLUSTER_ID"] = 'x",reporter="source', "west"
+    pod["NAMESPACE"] = "n" * 64  # one more than a label of Kubernetes may have
     forged = base64.b64encode(pod.SerializeToString()).decode()
     for text in (said, forged, "garbage", said[:41], "CgcKBW" * 1000, "C" * 4096):
         header = ("-H", f"{EXCHANGE}: {text}", "-H", f"{EXCHANGE}-id: sidecar~1.2.3.4~a.b~c")
@@ -71,5 +72,6 @@ async def check_exchange(namespace: str, serving: Envoy) -> None:
         "connection_security_policy": "none",
     }
     assert await counted(**seen) == 1
-    assert await counted(source_workload="unknown", source_cluster="west") == 1
+    unknown = dict.fromkeys(("source_workload", "source_workload_namespace"), "unknown")
+    assert await counted(**unknown, source_cluster="west") == 1
     assert await counted(source_workload="unknown", source_cluster="unknown") == 5

@@ -13,6 +13,7 @@ from typing import Any
 
 from mesh_agent.envoy.admin import EnvoyAdmin
 from mesh_agent.envoy.bootstrap import bootstrap
+from mesh_agent.redirect.facts import Host
 from mesh_agent.settings import AgentSettings, Paths
 from mesh_core import http
 
@@ -93,7 +94,7 @@ async def running_envoy(
     ``alone``: with all ports and log files; ``namespace``: in this network, with its log files in
     ``directory``.
     """
-    config: dict[str, Any] = bootstrap(settings, paths)
+    config: dict[str, Any] = bootstrap(settings, paths, has_ipv6=Host().can_ipv6())
     for listener in config["static_resources"]["listeners"]:
         listener["address"]["socket_address"] |= {"address": "127.0.0.1", "port_value": 0}
         listener["additional_addresses"] = []
