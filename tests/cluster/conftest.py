@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,21 +63,7 @@ def played(tmp_path: Path, checkout: Path) -> Callable[..., str]:
         (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": {"mesh": mesh}}}))
         plays = [{"hosts": "mesh", "gather_facts": False, "tasks": tasks, **play}]
         (tmp_path / "play.yml").write_text(yaml.safe_dump(plays))
-        done = subprocess.run(
-            [Path(sys.executable).with_name("ansible-playbook"), "-i", "hosts.yml", "play.yml"],
-            env={
-                **{key: os.environ[key] for key in ("HOME", "PATH") if key in os.environ},
-                "LC_ALL": "C.UTF-8",
-                "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
-                "ANSIBLE_HOME": str(tmp_path / "ansible"),
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = modules.ansible(tmp_path, "ansible-playbook", "-i", "hosts.yml", "play.yml")
         assert done.returncode != 0, done.stdout
         return done.stdout + done.stderr
 

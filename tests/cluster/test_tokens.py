@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,10 @@ import pytest
 from lab.cluster import ApiServer, Istiod
 
 from .conftest import RunModule
+from .modules import ansible
 from .test_workload_entry import warned
 
 pytestmark = [pytest.mark.needs_tools, pytest.mark.timeout(180)]
-
-ANSIBLE = Path(sys.executable).with_name("ansible")
 
 
 @pytest.fixture
@@ -47,24 +44,11 @@ def test_no_token_is_printed_where_no_log_was_forgotten(
     given |= {"kubeconfig": str(api_server.kubeconfig)}
 
     def printed(**changes: Any) -> str:
-        done = subprocess.run(
-            [
-                *(str(ANSIBLE), "localhost", "-vvv", "-m", "hybrid.mesh.workload_bootstrap"),
-                *("-a", json.dumps({**given, **changes})),
-                *("-e", f"ansible_python_interpreter={sys.executable}"),
-            ],
-            env={
-                **{key: os.environ[key] for key in ("HOME", "PATH") if key in os.environ},
-                "LC_ALL": "C.UTF-8",
-                "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
-                "ANSIBLE_HOME": str(tmp_path / "ansible"),
-                "ANSIBLE_NOCOLOR": "1",
-            },
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+        done = ansible(
+            tmp_path,
+            *("ansible", "localhost", "-vvv", "-m", "hybrid.mesh.workload_bootstrap"),
+            *("-a", json.dumps({**given, **changes})),
+            *("-e", f"ansible_python_interpreter={sys.executable}"),
         )
         return done.stdout + done.stderr
 
