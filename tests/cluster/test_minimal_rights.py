@@ -15,13 +15,13 @@ import yaml
 from lab.cluster import ApiServer, Istiod
 
 from .conftest import RunModule
+from .rights import binding
 
 pytestmark = [pytest.mark.needs_tools, pytest.mark.timeout(180)]
 
 NAMESPACE = "minimal-rights"
 USER = "joiner"
 ACCOUNT = {"service_account": "api"}
-_GROUP = "rbac.authorization.k8s.io"
 _NETWORKING = "networking.istio.io/v1"
 _UTILS = "ansible_collections.hybrid.mesh.plugins.module_utils"
 _PLACE = re.compile(
@@ -43,25 +43,16 @@ def role(file: str) -> dict[str, Any]:
     return found
 
 
-def binding(file: str) -> dict[str, Any]:
-    """Binds the role to the user: in its namespace, or cluster-wide without one."""
-    name, namespace = role(file)["metadata"]["name"], ROLES[file]
-    where = {"namespace": namespace} if namespace else {}
-    return {
-        "apiVersion": f"{_GROUP}/v1",
-        "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
-        "metadata": {"name": name, **where},
-        "roleRef": {"apiGroup": _GROUP, "kind": "ClusterRole", "name": name},
-        "subjects": [{"apiGroup": _GROUP, "kind": "User", "name": USER}],
-    }
-
-
 @pytest.fixture(scope="module")
 def access(api_server: ApiServer, istiod: Istiod) -> Iterator[dict[str, Any]]:
     """Options of a user who has the roles, and nothing else."""
     assert istiod.cluster_id
     api_server.namespace(NAMESPACE)
-    api_server.apply([made for file in ROLES for made in (role(file), binding(file))])
+    roles = {file: role(file) for file in ROLES}
+    api_server.apply([*roles.values()])
+    api_server.apply(
+        [binding(roles[file]["metadata"]["name"], place, USER) for file, place in ROLES.items()]
+    )
     yield {"kubeconfig": str(api_server.kubeconfig_for(USER))}
     api_server.kubectl("delete", "clusterrolebinding", "hybrid-mesh-cluster")
     api_server.kubectl(
